@@ -1,0 +1,1 @@
+"""One file a class of hang: pure functions from evidence to a finding."""

@@ -1,0 +1,117 @@
+"""The types that several rooms share: phases, snapshots of processes, stacks, verdicts.
+
+Everything here is frozen and turns into JSON as it stands. No I/O, no clock.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Phase(StrEnum):
+    """The phases of a run, in the order in which they happen."""
+
+    LOAD = "load"
+    TOKENIZE = "tokenize"
+    EMBED = "embed"
+    CLEANUP = "cleanup"
+    CONVERT = "convert"
+    STORE = "store"
+    INDEX = "index"
+    VERIFY = "verify"
+
+
+class ThreadSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """One thread as /proc shows it at one moment.
+
+    `syscall` is the line of /proc/PID/task/TID/syscall as numbers: (number, six arguments, stack pointer,
+    program counter); None when the thread runs or the file may not be read.
+    `switches` counts voluntary and involuntary context switches since the thread's birth.
+    """
+
+    tid: int
+    name: str
+    state: str
+    syscall: tuple[int, ...] | None
+    wchan: str
+    switches: int
+    cpu_ticks: int
+
+
+class ProcessSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """One process with its threads. `start_ticks` (clock ticks since boot) tells a reused PID from the old one.
+
+    `signals_caught` is the SigCgt mask: bit n-1 is set when signal n has a handler.
+    `frozen` says that a cgroup at or above the process is frozen, so that its stillness proves nothing.
+    """
+
+    pid: int
+    ppid: int
+    start_ticks: int
+    state: str
+    cmdline: tuple[str, ...]
+    rss_bytes: int
+    signals_caught: int
+    frozen: bool
+    threads: tuple[ThreadSnapshot, ...]
+
+
+class Frame(msgspec.Struct, frozen=True, kw_only=True):
+    """One frame of a stack. `module` is the path of the shared object (native) or the dotted module; line 0: unknown."""
+
+    function: str
+    file: str = ""
+    module: str = ""
+    line: int = 0
+    native: bool = False
+
+
+class Stack(msgspec.Struct, frozen=True, kw_only=True):
+    """One thread's stack, innermost frame first."""
+
+    tid: int
+    name: str
+    frames: tuple[Frame, ...]
+    owns_gil: bool = False
+
+
+class Certainty(StrEnum):
+    """How sure a verdict is, strongest first."""
+
+    PROVEN = "proven"  # nothing can ever wake it
+    CERTAIN = "certain"  # the facts admit nothing else
+    LIKELY = "likely"
+    NOT_HUNG = "not-hung"
+    UNDECIDED = "undecided"
+
+
+class Culprit(msgspec.Struct, frozen=True, kw_only=True):
+    """A thread that a verdict is about."""
+
+    pid: int
+    tid: int
+    role: str = ""
+
+
+class Remedy(msgspec.Struct, frozen=True, kw_only=True):
+    """One way out: what to do, what it costs, and where possible the exact command."""
+
+    title: str
+    cost: str
+    command: str = ""
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """A named cause with its certainty, evidence that a person can check by hand, and the ways out."""
+
+    slug: str
+    title: str
+    certainty: Certainty
+    culprits: tuple[Culprit, ...]
+    evidence: tuple[str, ...]
+    explanation: str
+    fixes: tuple[Remedy, ...]
+    disproof: str
+    links: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""Looks at processes, threads, waits and stacks, and changes nothing."""

@@ -1,0 +1,1 @@
+"""What runs inside the subject: load, tokenize, embed, clean up, convert, and hand over to the database."""
