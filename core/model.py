@@ -23,6 +23,16 @@ class Phase(StrEnum):
     VERIFY = "verify"
 
 
+class Strategy(StrEnum):
+    """The ways to finish a hung run."""
+
+    RELEASE = "release"  # end only the proven-dead workers; the subject goes on
+    SERIAL = "serial"  # a new subject with TOKENIZERS_PARALLELISM=false
+    SPAWN = "spawn"
+    FORKSERVER = "forkserver"
+    THREAD = "thread"
+
+
 class ThreadSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """One thread as /proc shows it at one moment.
 

@@ -1,0 +1,278 @@
+"""RunState: what a run looks like now, folded from its events. Pure: no clock, no I/O, no truth of its own."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import Any, Literal
+
+import msgspec
+
+from . import events as ev
+from .model import Phase
+
+Status = Literal["starting", "running", "stuck", "proven deadlock", "fixing", "completed", "failed"]
+PhaseStatus = Literal["waiting", "running", "done", "kept", "failed"]
+
+LOG_LINES = 200  # enough for a view's tail; the journal has them all
+
+
+class PhaseState(msgspec.Struct, frozen=True, kw_only=True):
+    """One phase. `total` 0 means not known yet; times are seconds since the epoch, 0 before they happen."""
+
+    status: PhaseStatus = "waiting"
+    done: int = 0
+    total: int = 0
+    found: int = 0  # what was done before this attempt began: not part of the rate
+    unit: str = ""
+    detail: str = ""
+    started_at: float = 0.0
+    moved_at: float = 0.0
+    ended_at: float = 0.0
+
+    def elapsed_s(self, now: float) -> float:
+        """Seconds from its start to its end, or to `now` (seconds since the epoch) while it runs."""
+        if not self.started_at:
+            return 0.0
+        return max(0.0, (self.ended_at or now) - self.started_at)
+
+    @property
+    def rate(self) -> float:
+        """Units per second from the start to the last movement; 0 while unknown."""
+        span_s = (self.ended_at or self.moved_at) - self.started_at
+        return max(0, self.done - self.found) / span_s if span_s > 0 else 0.0
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds to go at this rate; None while nothing can be said."""
+        if self.status != "running" or not self.total or not self.rate:
+            return None
+        return max(0, self.total - self.done) / self.rate
+
+
+class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
+    role: str
+    pid: int
+    exit_code: int | None = None
+
+
+def _fresh_phases() -> dict[Phase, PhaseState]:
+    return {phase: PhaseState() for phase in Phase}
+
+
+class RunState(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a front end shows of a run."""
+
+    status: Status = "starting"
+    run: str = ""
+    scenario: str = ""
+    title: str = ""
+    settings: dict[str, Any] = {}
+    versions: dict[str, str] = {}
+    spool: str = ""
+    subject_pid: int = 0
+    start_method: str = ""
+    workers_wanted: int = 0
+    parallelism: str = ""
+    started_at: float = 0.0
+    moved_at: float = 0.0
+    ended_at: float = 0.0
+    phases: dict[Phase, PhaseState] = msgspec.field(default_factory=_fresh_phases)
+    workers: dict[int, WorkerState] = {}
+    skipped: int = 0
+    tokenized: ev.Tokenized | None = None
+    vectors_kept: int = 0
+    vectors_computed: int = 0
+    index: ev.IndexChosen | None = None
+    verified: ev.Verified | None = None
+    verdicts: dict[str, ev.VerdictReached] = {}
+    plan: ev.FixPlanned | None = None
+    failure: ev.Failed | None = None
+    finished: ev.RunFinished | None = None
+    log: tuple[ev.Log, ...] = ()
+
+    @property
+    def phase(self) -> Phase | None:
+        """The phase that runs now, or the last one that did anything; None before the first."""
+        running = [phase for phase, state in self.phases.items() if state.status in ("running", "failed")]
+        return running[-1] if running else None
+
+    @property
+    def result_pending(self) -> bool:
+        """Whether some worker still owes a vector: then ending it would lose work in flight."""
+        return self.phases[Phase.EMBED].status not in ("done", "kept")
+
+
+def fold(state: RunState, event: ev.Event) -> RunState:
+    """The state after `event`. An event that a state has no room for leaves it as it was."""
+    return _fold(event, state)
+
+
+def _with(state: RunState, **changes: Any) -> RunState:
+    return msgspec.structs.replace(state, **changes)
+
+
+def _with_phase(state: RunState, phase: Phase, at: float, **changes: Any) -> RunState:
+    phases = dict(state.phases)
+    phases[phase] = msgspec.structs.replace(phases[phase], **changes)
+    return _with(state, phases=phases, moved_at=max(state.moved_at, at))
+
+
+@singledispatch
+def _fold(event: ev.Event, state: RunState) -> RunState:
+    return state
+
+
+@_fold.register
+def _(event: ev.RunStarted, state: RunState) -> RunState:
+    return _with(
+        state,
+        run=event.run,
+        scenario=event.scenario,
+        title=event.title,
+        settings=event.settings,
+        versions=event.versions,
+        spool=event.spool,
+        started_at=event.at,
+        moved_at=event.at,
+    )
+
+
+@_fold.register
+def _(event: ev.SubjectStarted, state: RunState) -> RunState:
+    return _with(
+        state,
+        status="fixing" if event.strategy else "running",
+        subject_pid=event.pid,
+        start_method=event.start_method,
+        workers_wanted=event.workers,
+        parallelism=event.parallelism,
+        moved_at=event.at,
+        phases=_fresh_phases(),
+        workers={},
+        failure=None,
+    )
+
+
+@_fold.register
+def _(event: ev.PhaseStarted, state: RunState) -> RunState:
+    return _with_phase(
+        state,
+        event.phase,
+        event.at,
+        status="running",
+        done=event.done,
+        found=event.done,
+        total=event.total,
+        unit=event.unit,
+        detail=event.detail,
+        started_at=event.at,
+        moved_at=event.at,
+        ended_at=0.0,
+    )
+
+
+@_fold.register
+def _(event: ev.PhaseProgress, state: RunState) -> RunState:
+    before = state.phases[event.phase]
+    return _with_phase(
+        state,
+        event.phase,
+        event.at,
+        done=event.done,
+        total=event.total or before.total,
+        detail=event.detail or before.detail,
+        moved_at=event.at,
+    )
+
+
+@_fold.register
+def _(event: ev.PhaseFinished, state: RunState) -> RunState:
+    before = state.phases[event.phase]
+    return _with_phase(
+        state,
+        event.phase,
+        event.at,
+        status="kept" if event.kept else "done",
+        done=event.done,
+        total=event.total,
+        detail=event.detail or before.detail,
+        started_at=before.started_at or event.at,
+        moved_at=event.at,
+        ended_at=event.at,
+    )
+
+
+@_fold.register
+def _(event: ev.WorkerStarted, state: RunState) -> RunState:
+    return _with(state, workers={**state.workers, event.pid: WorkerState(role=event.role, pid=event.pid)})
+
+
+@_fold.register
+def _(event: ev.WorkerEnded, state: RunState) -> RunState:
+    ended = WorkerState(role=event.role, pid=event.pid, exit_code=event.exit_code)
+    return _with(state, workers={**state.workers, event.pid: ended})
+
+
+@_fold.register
+def _(event: ev.FileSkipped, state: RunState) -> RunState:
+    return _with(state, skipped=max(state.skipped, event.number))
+
+
+@_fold.register
+def _(event: ev.Log, state: RunState) -> RunState:
+    return _with(state, log=(*state.log, event)[-LOG_LINES:])
+
+
+@_fold.register
+def _(event: ev.Tokenized, state: RunState) -> RunState:
+    return _with(state, tokenized=event)
+
+
+@_fold.register
+def _(event: ev.Embedded, state: RunState) -> RunState:
+    return _with(state, vectors_kept=event.kept, vectors_computed=event.computed)
+
+
+@_fold.register
+def _(event: ev.IndexChosen, state: RunState) -> RunState:
+    return _with(state, index=event)
+
+
+@_fold.register
+def _(event: ev.Verified, state: RunState) -> RunState:
+    return _with(state, verified=event)
+
+
+@_fold.register
+def _(event: ev.VerdictReached, state: RunState) -> RunState:
+    return _with(state, verdicts={**state.verdicts, event.slug: event})
+
+
+@_fold.register
+def _(event: ev.Stuck, state: RunState) -> RunState:
+    proven = any(verdict.certainty == "proven" for verdict in state.verdicts.values())
+    return _with(state, status="proven deadlock" if proven else "stuck")
+
+
+@_fold.register
+def _(event: ev.FixPlanned, state: RunState) -> RunState:
+    return _with(state, plan=event)
+
+
+@_fold.register
+def _(event: ev.FixStarted, state: RunState) -> RunState:
+    return _with(state, status="fixing")
+
+
+@_fold.register
+def _(event: ev.Failed, state: RunState) -> RunState:
+    after = _with(state, failure=event)
+    if event.phase is None:
+        return after
+    return _with_phase(after, event.phase, event.at, status="failed", ended_at=event.at)
+
+
+@_fold.register
+def _(event: ev.RunFinished, state: RunState) -> RunState:
+    ends: dict[ev.Outcome, Status] = {"completed": "completed", "hang": state.status}
+    return _with(state, status=ends.get(event.outcome, "failed"), finished=event, ended_at=event.at)
