@@ -1,0 +1,265 @@
+"""The documents of a run: read from a folder or a .jsonl file, or written by the built-in generator.
+
+Files are foreign data. One that cannot be used becomes a `Skipped` with its reason, and reading goes on; only a
+path that holds nothing to read is an error. Nothing here waits on a FIFO, opens a device, follows a link to a
+folder, or holds more than one document in memory. tokenizers is never imported here.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from hashlib import blake2b
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from ..errors import InputError
+from . import generate
+from .document import Document, Skipped
+
+__all__ = ["MAX_BYTES", "Document", "Skipped", "count", "generated", "read"]
+
+MAX_BYTES = 32 << 20
+"""Largest file, or line of a .jsonl file, that is read."""
+
+SUFFIXES = (".txt", ".md")
+
+_UNREADABLE = "Check the path and its permissions, or give another one."
+
+
+class _Line(msgspec.Struct):
+    """One object of a .jsonl file; other keys are ignored."""
+
+    id: str
+    text: str
+
+
+class _Unusable(Exception):
+    """Why one document cannot be used."""
+
+
+def generated(cvs: int, seed: int) -> Iterator[Document]:
+    """The built-in generator's first `cvs` CVs for `seed`."""
+    return (generate.cv(seed, index) for index in range(cvs))
+
+
+def read(path: Path) -> Iterator[Document | Skipped]:
+    """Stream the documents of a folder (its .txt and .md files, recursively, sorted) or of a .jsonl file.
+
+    A folder's sources are paths relative to it, a .jsonl file's are the `id`s. Raises InputError, at the first
+    item asked for, when `path` is neither, cannot be read, or is a folder without any such file.
+    """
+    if _is_folder(path):
+        for item in _candidates(path):
+            yield item if isinstance(item, Skipped) else _document(item, _source(item, path))
+    else:
+        yield from _objects(path)
+
+
+def count(path: Path) -> int:
+    """How many items `read` will yield, without reading the documents of a folder. Raises as `read` does."""
+    if _is_folder(path):
+        return sum(1 for _ in _candidates(path))
+    with _open_jsonl(path) as file:
+        return sum(1 for _ in _lines(file))
+
+
+def _is_folder(path: Path) -> bool:
+    """Tell a folder (True) from a .jsonl file (False); InputError when it is neither."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise InputError(
+            f"The input {_printable(path)} does not exist",
+            hint="Give a folder of .txt and .md files, or a .jsonl file.",
+        ) from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"The input {_printable(path)} cannot be read: {_reason(error)}", hint=_UNREADABLE) from error
+    if stat.S_ISDIR(mode):
+        return True
+    if stat.S_ISREG(mode) and path.suffix.lower() == ".jsonl":
+        return False
+    raise InputError(
+        f"The input {_printable(path)} is neither a folder nor a .jsonl file",
+        hint="Give the folder that holds the .txt and .md files, or a .jsonl file with one object a line.",
+    )
+
+
+# --- a folder ---------------------------------------------------------------------------------------------
+
+
+def _candidates(folder: Path) -> Iterator[Path | Skipped]:
+    """Files by suffix below `folder`, sorted, with an explicit stack: trees may be deeper than Python's own."""
+    found = 0
+    others: Counter[str] = Counter()
+    stack = _entries(folder, top=folder)
+    while stack:
+        entry = stack.pop()
+        if isinstance(entry, Skipped):
+            found += 1
+            yield entry
+        elif entry.is_dir(follow_symlinks=False):
+            stack += _entries(Path(entry), top=folder)
+        elif entry.name.lower().endswith(SUFFIXES):
+            found += 1
+            yield Path(entry)
+        else:
+            others[Path(entry).suffix.lower() or "no suffix"] += 1
+    if not found:
+        raise _nothing_in(folder, others)
+
+
+def _entries(folder: Path, *, top: Path) -> list[os.DirEntry[str] | Skipped]:
+    """A folder's visible entries in reverse order, to be popped from the end."""
+    try:
+        with os.scandir(folder) as scan:
+            entries = [entry for entry in scan if not entry.name.startswith(".")]
+    except OSError as error:
+        if folder == top:
+            raise InputError(
+                f"The folder {_printable(folder)} cannot be read: {_reason(error)}", hint=_UNREADABLE
+            ) from error
+        return [Skipped(f"{_source(folder, top)}/", f"cannot be read: {_reason(error)}")]
+    return [*sorted(entries, key=lambda entry: entry.name, reverse=True)]
+
+
+def _nothing_in(folder: Path, others: Counter[str]) -> InputError:
+    found = ", ".join(f"{number} x {_printable(suffix)}" for suffix, number in others.most_common(3))
+    return InputError(
+        f"The folder {_printable(folder)} holds no .txt or .md file ({f'found {found}' if found else 'it is empty'})",
+        hint="Convert the documents to text, or give another folder; hidden files are not read.",
+    )
+
+
+def _document(path: Path, source: str) -> Document | Skipped:
+    try:
+        return Document(source, _checked(_text(_content(path))))
+    except _Unusable as error:
+        return Skipped(source, str(error))
+    except OSError as error:
+        return Skipped(source, f"cannot be read: {_reason(error)}")
+
+
+def _content(path: Path) -> bytes:
+    """A regular file's bytes. Looks before it opens, and again after: opening a device can have effects."""
+    _regular(path.stat())
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        _regular(os.fstat(descriptor))
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise _Unusable(f"larger than {MAX_BYTES >> 20} MB")
+    return data
+
+
+def _regular(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise _Unusable("not a regular file")
+    if status.st_size > MAX_BYTES:
+        raise _Unusable(f"larger than {MAX_BYTES >> 20} MB")
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _Unusable(f"not UTF-8 (byte {error.start})") from None
+
+
+# --- a .jsonl file ----------------------------------------------------------------------------------------
+
+
+def _objects(path: Path) -> Iterator[Document | Skipped]:
+    seen: set[bytes] = set()
+    with _open_jsonl(path) as file:
+        for number, line in _lines(file):
+            try:
+                yield _object(line, seen)
+            except _Unusable as error:
+                yield Skipped(f"{_printable(path.name)}:{number}", str(error))
+
+
+def _object(line: bytes, seen: set[bytes]) -> Document:
+    """Check one line. `seen` holds eight bytes of each id's digest: a billion ids would collide 3 % of the time."""
+    parsed = _parsed(line)
+    _checked(parsed.id, what="the id")
+    _checked(parsed.text)
+    digest = blake2b(parsed.id.encode(), digest_size=8).digest()
+    if digest in seen:
+        raise _Unusable(f"the id {parsed.id[:80]!r} was used before")
+    seen.add(digest)
+    return Document(parsed.id, parsed.text)
+
+
+def _parsed(line: bytes) -> _Line:
+    if len(line) > MAX_BYTES:
+        raise _Unusable(f"longer than {MAX_BYTES >> 20} MB")
+    try:
+        return msgspec.json.decode(line, type=_Line)
+    except msgspec.ValidationError as error:
+        raise _Unusable(f"not an object with the strings id and text: {error}") from None
+    except UnicodeDecodeError as error:
+        raise _Unusable(f"not UTF-8 ({error.reason})") from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise _Unusable(f"not JSON: {error}") from None
+
+
+def _open_jsonl(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise InputError(f"The file {_printable(path)} cannot be read: {_reason(error)}", hint=_UNREADABLE) from error
+
+
+def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Numbered lines that are not blank; of one longer than MAX_BYTES only the first MAX_BYTES + 1 bytes."""
+    number = 0
+    while line := file.readline(MAX_BYTES + 1):
+        number += 1
+        rest = line
+        while len(rest) > MAX_BYTES and not rest.endswith(b"\n"):
+            rest = file.readline(MAX_BYTES + 1)
+        if number == 1:
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        if not line.isspace() and line:
+            yield number, line
+
+
+# --- both -------------------------------------------------------------------------------------------------
+
+
+def _checked(text: str, *, what: str = "the text") -> str:
+    """Return what PostgreSQL can hold and a tokenizer can read; _Unusable otherwise."""
+    if "\0" in text:
+        raise _Unusable(f"{what} holds a NUL character, which PostgreSQL cannot store")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise _Unusable(f"{what} holds half of a surrogate pair") from None
+    if not any(map(_visible, text)):
+        raise _Unusable(f"{what} is blank")
+    return text
+
+
+def _visible(character: str) -> bool:
+    """Whether a character shows by itself: no space, control or format character, no combining mark."""
+    return character.isprintable() and not character.isspace() and not unicodedata.combining(character)
+
+
+def _source(path: Path, folder: Path) -> str:
+    return _printable(path.relative_to(folder).as_posix())
+
+
+def _printable(name: str | Path) -> str:
+    """A name that can be shown and stored: undecodable bytes and control characters become escapes."""
+    decoded = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in decoded)
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)
