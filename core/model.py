@@ -37,7 +37,7 @@ class ThreadSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """One thread as /proc shows it at one moment.
 
     `syscall` is the line of /proc/PID/task/TID/syscall as numbers: (number, six arguments, stack pointer,
-    program counter); None when the thread runs or the file may not be read.
+    program counter); None when the thread runs, has just moved, or the file may not be read.
     `switches` counts voluntary and involuntary context switches since the thread's birth.
     """
 
@@ -55,6 +55,7 @@ class ProcessSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     `signals_caught` is the SigCgt mask: bit n-1 is set when signal n has a handler.
     `frozen` says that a cgroup at or above the process is frozen, so that its stillness proves nothing.
+    `forked` says that it has not called execve since the fork that made it: it lives on its parent's memory.
     """
 
     pid: int
@@ -66,10 +67,11 @@ class ProcessSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     signals_caught: int
     frozen: bool
     threads: tuple[ThreadSnapshot, ...]
+    forked: bool = False
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
-    """One frame of a stack. `module` is the path of the shared object (native) or the dotted module; line 0: unknown."""
+    """One frame of a stack. `module` is a shared object's path (native) or a dotted module; line 0 means unknown."""
 
     function: str
     file: str = ""

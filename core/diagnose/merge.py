@@ -1,0 +1,51 @@
+"""Draws verdicts on several processes together where they name the same cause. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from ..model import Culprit, Remedy, Verdict
+from .facts import who
+from .remedies import RELEASE_TITLE, release
+
+
+def merge(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """One verdict for each slug, in the order in which they come: culprits united, equal facts told once."""
+    groups: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        groups.setdefault(verdict.slug, []).append(verdict)
+    return [_united(group) for group in groups.values()]
+
+
+def _united(group: Sequence[Verdict]) -> Verdict:
+    if len(group) == 1:
+        return group[0]
+    culprits = tuple(dict.fromkeys(culprit for verdict in group for culprit in verdict.culprits))
+    return msgspec.structs.replace(
+        group[0], culprits=culprits, evidence=_facts(group, culprits), fixes=_fixes(group, culprits)
+    )
+
+
+def _facts(group: Sequence[Verdict], culprits: Sequence[Culprit]) -> tuple[str, ...]:
+    """A fact that holds of several is told once, behind all their names; facts of no process in particular once."""
+    holders: dict[str, list[str]] = {}
+    for line in dict.fromkeys(line for verdict in group for line in verdict.evidence):
+        name, fact = _split(line, culprits)
+        holders.setdefault(fact, []).extend([name] if name else [])
+    return tuple(f"{', '.join(names)}: {fact}" if names else fact for fact, names in holders.items())
+
+
+def _split(line: str, culprits: Sequence[Culprit]) -> tuple[str, str]:
+    for name in map(who, culprits):
+        if line.startswith(f"{name}: "):
+            return name, line.removeprefix(f"{name}: ")
+    return "", line
+
+
+def _fixes(group: Sequence[Verdict], culprits: Sequence[Culprit]) -> tuple[Remedy, ...]:
+    """Ending the workers is offered when it is offered for all of them, and then with all their PIDs."""
+    others = dict.fromkeys(fix for verdict in group for fix in verdict.fixes if fix.title != RELEASE_TITLE)
+    released = all(any(fix.title == RELEASE_TITLE for fix in verdict.fixes) for verdict in group)
+    return (*((release({culprit.pid for culprit in culprits}),) if released else ()), *others)
