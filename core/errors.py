@@ -30,6 +30,11 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+def sentences(*parts: str) -> str:
+    """The parts that are not empty as sentences, each with its full stop."""
+    return " ".join(part if part.endswith((".", "?", "!")) else part + "." for part in parts if part)
+
+
 class CvdebugError(Exception):
     """What happened, and what to try next.
 
@@ -44,7 +49,7 @@ class CvdebugError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.what}. {self.hint}".rstrip() if self.hint else f"{self.what}."
+        return sentences(self.what, self.hint)
 
 
 class UsageError(CvdebugError):

@@ -256,7 +256,7 @@ def _(event: ev.Stuck, state: RunState) -> RunState:
 
 @_fold.register
 def _(event: ev.FixPlanned, state: RunState) -> RunState:
-    return _with(state, plan=event)
+    return _with(state, plan=event, vectors_kept=event.kept, vectors_computed=0)
 
 
 @_fold.register
