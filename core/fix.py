@@ -1,0 +1,80 @@
+"""What a fix is: which processes end, what is kept, what is done anew, at which price. It plans and does nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from .events import FixPlanned, Price
+from .model import Strategy
+from .settings import Settings
+
+DEFAULT = Strategy.SERIAL
+
+
+def settings_for(strategy: Strategy, settings: Settings) -> Settings:
+    """The settings of the subject that `strategy` starts (`release` starts none: unchanged)."""
+    if strategy is Strategy.SERIAL:
+        return msgspec.structs.replace(settings, parallelism="off")
+    if strategy is Strategy.RELEASE:
+        return settings
+    return msgspec.structs.replace(settings, start_method=strategy.value)
+
+
+def refusal(strategy: Strategy, *, result_pending: bool) -> str:
+    """Why this fix cannot be had here; empty when it can."""
+    if strategy is Strategy.RELEASE and result_pending:
+        return (
+            "the workers still owe vectors: ending them alone would lose the work in their hands, "
+            "and the subject would not go on"
+        )
+    return ""
+
+
+def plan(
+    strategy: Strategy,
+    *,
+    dead: Sequence[int],
+    tree: Sequence[int],
+    chunks: int,
+    embedded: int,
+    counted: int,
+    prices: Sequence[Price],
+) -> FixPlanned:
+    """The plan of a fix, from what the spool holds and what is proven dead.
+
+    `chunks`, `embedded` and `counted` are numbers of chunks; `tree` is every process of the run.
+    """
+    released = strategy is Strategy.RELEASE
+    ends = tuple(dead) if released else tuple(tree)
+    return FixPlanned(
+        strategy=strategy,
+        ends=ends,
+        kept=embedded,
+        to_embed=chunks - embedded,
+        to_count=chunks - counted,
+        steps=tuple(_steps(strategy, ends, chunks, embedded, counted)),
+        prices=tuple(prices),
+    )
+
+
+def _steps(strategy: Strategy, ends: Sequence[int], chunks: int, embedded: int, counted: int) -> list[str]:
+    what = "the proven-dead workers" if strategy is Strategy.RELEASE else "the whole hung tree"
+    steps = [f"End {what}: PID {', '.join(map(str, ends))}", f"Keep {embedded:,} of {chunks:,} vectors"]
+    if strategy is not Strategy.RELEASE:
+        steps.append(f"Start a new subject on the same spool: {_MEANS[strategy]}")
+    if chunks > embedded:
+        steps.append(f"Embed the remaining {chunks - embedded:,}")
+    who = "in the subject, which holds its own thread pool" if strategy is Strategy.RELEASE else "in new workers"
+    steps.append(f"Clean up anew: count the tokens of {chunks - counted:,} chunks {who}")
+    steps.append("Convert, store, index and verify")
+    return steps
+
+
+_MEANS = {
+    Strategy.SERIAL: "TOKENIZERS_PARALLELISM=false, so no batch call waits for pool threads",
+    Strategy.SPAWN: "workers are new interpreters with thread pools of their own",
+    Strategy.FORKSERVER: "workers are forked from a clean server process that never tokenized",
+    Strategy.THREAD: "workers are threads of the subject, where the pool's threads live",
+}

@@ -1,0 +1,89 @@
+"""The phases embed and cleanup: vectors and token counts into the spool, by workers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..events import Embedded, Log, PhaseFinished, PhaseProgress, PhaseStarted
+from ..model import Phase
+from ..settings import Settings
+from ..spool import Spool
+from .emitter import Emitter
+from .kit import COUNT_BATCH, Kit, count_tokens
+from .pool import Pool, batches, shares
+from .spec import WorkerSpec
+
+
+def embed_and_clean_up(spool: Spool, settings: Settings, emitter: Emitter, pool: Pool, kit: Kit) -> None:
+    """Embeds what has no vector yet, counts what has no count yet, and ends the workers.
+
+    Raises WorkerError when a worker fails or ends before its vectors are done. A worker lost during cleanup is
+    replaced by the subject itself: its chunks are counted here.
+    """
+    with pool:
+        _embed(spool, settings, emitter, pool)
+        _clean_up(spool, emitter, pool, kit)
+
+
+def nothing_left(spool: Spool, emitter: Emitter) -> bool:
+    """Whether an earlier attempt finished both phases; then they are shown as kept."""
+    total = spool.manifest.chunks
+    if spool.progress() != (total, total):
+        return False
+    emitter.emit(PhaseFinished(phase=Phase.EMBED, done=total, total=total, kept=True))
+    emitter.emit(Embedded(kept=total, computed=0))
+    emitter.emit(PhaseFinished(phase=Phase.CLEANUP, done=total, total=total, kept=True))
+    return True
+
+
+def _embed(spool: Spool, settings: Settings, emitter: Emitter, pool: Pool) -> None:
+    total = spool.manifest.chunks
+    todo = np.flatnonzero(spool.done == 0)
+    kept = total - len(todo)
+    if not len(todo):
+        emitter.emit(PhaseFinished(phase=Phase.EMBED, done=total, total=total, kept=True))
+    else:
+        detail = f"{settings.embedder}, batches of {settings.batch}" + (f", {kept:,} kept" if kept else "")
+        emitter.emit(PhaseStarted(phase=Phase.EMBED, total=total, done=kept, unit="chunks", detail=detail))
+        done = kept
+
+        def embedded(count: int) -> None:
+            nonlocal done
+            done += count
+            emitter.emit(PhaseProgress(phase=Phase.EMBED, done=done, total=total))
+
+        pool.embed(batches(todo, settings.batch), embedded)
+        emitter.emit(PhaseFinished(phase=Phase.EMBED, done=total, total=total, detail=detail))
+    emitter.emit(Embedded(kept=kept, computed=len(todo)))
+
+
+def _clean_up(spool: Spool, emitter: Emitter, pool: Pool, kit: Kit) -> None:
+    total = spool.manifest.chunks
+    todo = np.flatnonzero(spool.counts == 0)
+    done = total - len(todo)
+    detail = f"counting tokens, batches of {COUNT_BATCH}"
+    emitter.emit(PhaseStarted(phase=Phase.CLEANUP, total=total, done=done, unit="chunks", detail=detail))
+
+    def counted(count: int) -> None:
+        nonlocal done
+        done += count
+        emitter.emit(PhaseProgress(phase=Phase.CLEANUP, done=done, total=total))
+
+    lost = pool.count(shares([worker.given for worker in pool.workers], todo), counted)
+    left = np.flatnonzero(spool.counts == 0)
+    if len(left):
+        roles = ", ".join(worker.role for worker in lost)
+        emitter.emit(
+            Log(text=f"{roles} ended during cleanup: the subject counts {len(left):,} chunks", level="warning")
+        )
+    for batch in batches(left, COUNT_BATCH):
+        spool.counts[batch] = count_tokens(kit.tokenizer, spool.texts(batch))
+        counted(len(batch))
+    emitter.emit(PhaseFinished(phase=Phase.CLEANUP, done=total, total=total, detail=detail))
+
+
+def worker_spec(spool: Spool, settings: Settings, emitter: Emitter, observer_pid: int) -> WorkerSpec:
+    """The specification that every worker starts from."""
+    return WorkerSpec(
+        role="", spool=str(spool.path), settings=settings, observer_pid=observer_pid, events_fd=emitter.fd
+    )

@@ -1,0 +1,44 @@
+"""What a worker works with: tokenizer and embedder, inherited over a fork or built anew from the spool."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ..embedding.lexical import Lexical
+from ..embedding.protocol import Embedder
+from ..settings import Settings
+from . import tokenizer as tokenizers
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+IDF_FILE = "idf.npy"
+COUNT_BATCH = 64  # encode_batch keeps about 49 KB a text: small batches bound the memory
+PR_SET_PTRACER = 0x59616D61  # linux/prctl.h
+
+
+class Kit(NamedTuple):
+    """A tokenizer and an embedder that uses it."""
+
+    tokenizer: Tokenizer
+    embedder: Embedder
+
+
+def build(spool: Path, settings: Settings) -> Kit:
+    """A kit of one's own, from the tokenizer file and the weights that the subject left in the spool."""
+    tokenizer = tokenizers.load(Path(settings.tokenizer) if settings.tokenizer else None)
+    return Kit(tokenizer, Lexical(tokenizer, np.load(spool / IDF_FILE), batch=settings.tokenize_in_workers))
+
+
+def count_tokens(tokenizer: Tokenizer, texts: list[str]) -> list[int]:
+    """Content tokens of each text, by `encode_batch`: the call that hangs in a forked child."""
+    return [len(encoding.ids) for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
+
+
+def allow_tracing(observer_pid: int) -> None:
+    """Lets the observer's py-spy look at this process where Yama allows only ancestors to (ptrace_scope 1)."""
+    ctypes.CDLL(None).prctl(PR_SET_PTRACER, ctypes.c_ulong(observer_pid), 0, 0, 0)

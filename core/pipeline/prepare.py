@@ -1,0 +1,146 @@
+"""The phases load and tokenize: documents into the spool, windows over them. Memory is bounded by the batch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..embedding.lexical import Lexical, fit_idf
+from ..errors import InputError, SpoolError
+from ..events import FileSkipped, Log, PhaseFinished, PhaseProgress, PhaseStarted, Tokenized
+from ..model import Phase
+from ..settings import Settings
+from ..spool import Spool
+from . import documents
+from . import tokenizer as tokenizers
+from .emitter import Emitter
+from .kit import IDF_FILE, Kit
+from .windows import LIMIT, OVERLAP, cut
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+BATCH_DOCUMENTS = 64
+BATCH_BYTES = 1 << 19  # about 130,000 tokens: some 13 MB of encodings
+SKIPPED_SHOWN = 100  # beyond that skipped inputs are only counted
+
+
+def load(spool: Spool, settings: Settings, emitter: Emitter) -> None:
+    """Reads every document into the spool. Raises InputError when none can be read."""
+    if spool.manifest.stage != "new":
+        done = spool.manifest.documents
+        emitter.emit(PhaseFinished(phase=Phase.LOAD, done=done, total=done, kept=True))
+        return
+    total = documents.count(Path(settings.input)) if settings.input else settings.cvs
+    emitter.emit(PhaseStarted(phase=Phase.LOAD, total=total, unit="documents", detail=_origin(settings)))
+    spool.start_documents()
+    loaded = skipped = 0
+    for item in _read(settings):
+        if isinstance(item, documents.Skipped):
+            skipped += 1
+            if skipped <= SKIPPED_SHOWN:
+                emitter.emit(FileSkipped(file=item.source, reason=item.reason, number=skipped))
+        else:
+            spool.add_document(item.source, item.text)
+            loaded += 1
+        emitter.emit(PhaseProgress(phase=Phase.LOAD, done=loaded + skipped))
+    if not loaded:
+        raise InputError(
+            f"none of the {skipped} documents in {settings.input} can be read",
+            hint="Each is named above with its reason; .txt and .md files must be UTF-8.",
+        )
+    spool.flush()
+    spool.save(stage="loaded", documents=loaded, skipped=skipped)
+    detail = f"{loaded:,} documents" + (f", {skipped:,} skipped" if skipped else "")
+    emitter.emit(PhaseFinished(phase=Phase.LOAD, done=loaded + skipped, total=loaded + skipped, detail=detail))
+
+
+def _origin(settings: Settings) -> str:
+    return settings.input or f"generated CVs, seed {settings.seed}"
+
+
+def _read(settings: Settings) -> Iterator[documents.Document | documents.Skipped]:
+    if settings.input:
+        return documents.read(Path(settings.input))
+    return documents.generated(settings.cvs, settings.seed)
+
+
+def tokenize(spool: Spool, settings: Settings, emitter: Emitter) -> Kit:
+    """Cuts every document into windows and leaves the embedder's weights in the spool; the subject's own kit.
+
+    Calls `encode_batch` in the subject: with parallelism on this starts the native thread pool.
+    Raises SpoolError when the spool was made with another tokenizer or embedder.
+    """
+    path = Path(settings.tokenizer) if settings.tokenizer else None
+    tokenizer = tokenizers.load(path)
+    idf = fit_idf(tokenizer)
+    np.save(spool.path / IDF_FILE, idf)
+    embedder = Lexical(tokenizer, idf, batch=settings.tokenize_in_workers)
+    prints = {"tokenizer": tokenizers.fingerprint(path), "embedder": embedder.fingerprint()}
+    total = spool.manifest.documents
+    if spool.manifest.stage == "loaded":
+        emitter.emit(PhaseStarted(phase=Phase.TOKENIZE, total=total, unit="documents", detail=_windows()))
+        chunks, tokens, elapsed_s = _cut_all(spool, tokenizer, emitter)
+        spool.allocate(chunks)
+        spool.save(stage="tokenized", chunks=chunks, tokens=tokens, **prints)
+        emitter.emit(Tokenized(tokens=tokens, elapsed_s=elapsed_s, parallelism=settings.parallelism))
+        detail = f"{chunks:,} chunks, {tokens:,} tokens"
+        emitter.emit(PhaseFinished(phase=Phase.TOKENIZE, done=total, total=total, detail=detail))
+    else:
+        _require_same(spool, prints)
+        detail = f"{spool.manifest.chunks:,} chunks"
+        emitter.emit(PhaseFinished(phase=Phase.TOKENIZE, done=total, total=total, detail=detail, kept=True))
+    return Kit(tokenizer, embedder)
+
+
+def _require_same(spool: Spool, prints: dict[str, str]) -> None:
+    """Vectors of two embedders must not meet in one table."""
+    for what, fingerprint in prints.items():
+        if getattr(spool.manifest, what) != fingerprint:
+            raise SpoolError(
+                f"run {spool.manifest.run} was made with another {what}: its vectors and this one's cannot be mixed",
+                hint=f"Resume it with the {what} it began with, or start a new run.",
+            )
+
+
+def _windows() -> str:
+    return f"windows of {LIMIT} tokens, overlap {OVERLAP}"
+
+
+def _cut_all(spool: Spool, tokenizer: Tokenizer, emitter: Emitter) -> tuple[int, int, float]:
+    """How many chunks and tokens all documents make, and the seconds that tokenizing took."""
+    chunks = tokens = empty = 0
+    elapsed_s = 0.0
+    for first, last in _document_batches(spool):
+        texts = [spool.document(index) for index in range(first, last)]
+        began = time.perf_counter()
+        windows = cut(texts, tokenizer)
+        elapsed_s += time.perf_counter() - began
+        for offset, (text, found) in enumerate(zip(texts, windows, strict=True)):
+            chunks += spool.add_chunks(first + offset, text, ((w.start_char, w.end_char) for w in found))
+            tokens += sum(window.tokens for window in found)
+            empty += not found
+        emitter.emit(PhaseProgress(phase=Phase.TOKENIZE, done=last))
+    spool.flush()
+    if empty:
+        emitter.emit(Log(text=f"{empty:,} documents hold no token at all and make no chunk", level="warning"))
+    if not chunks:
+        raise InputError("no document holds a single token", hint="Look at the input, or use another --tokenizer.")
+    return chunks, tokens, elapsed_s
+
+
+def _document_batches(spool: Spool) -> Iterator[tuple[int, int]]:
+    """Ranges of documents, each bounded in number and in bytes."""
+    sizes = spool.document_bytes()
+    first, held = 0, 0
+    for index, size in enumerate(sizes):
+        if index > first and (index - first >= BATCH_DOCUMENTS or held + int(size) > BATCH_BYTES):
+            yield first, index
+            first, held = index, 0
+        held += int(size)
+    if len(sizes):
+        yield first, len(sizes)

@@ -1,0 +1,108 @@
+"""The subject: the pipeline's main process, started with exec below the guardian.
+
+    python -P -m cvdebug.core.pipeline.subject EVENTS_FD  < spec.json
+
+It reads its SubjectSpec from standard input, runs the phases in order and writes events, nothing else, to EVENTS_FD.
+What it prints goes to standard output, which the observer turns into log lines. Exit code 0: done; 1: it failed, and
+a `failed` event says why.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+
+import msgspec
+
+from ..errors import CvdebugError, ExitCode
+from ..events import Failed, Log, SubjectStarted
+from ..model import Phase
+from ..spool import Spool
+from . import embed, prepare, store
+from .emitter import Emitter
+from .kit import Kit, allow_tracing
+from .pool import Pool
+from .spec import SubjectSpec
+
+
+def main() -> int:
+    """Runs one attempt; the exit code."""
+    emitter = Emitter.adopt(int(sys.argv[1]))
+    spec = msgspec.json.decode(sys.stdin.buffer.read(), type=SubjectSpec)
+    _forget_stdin()
+    allow_tracing(spec.observer_pid)
+    settings = spec.settings
+    emitter.emit(
+        SubjectStarted(
+            pid=os.getpid(),
+            start_method=settings.start_method,
+            workers=settings.workers,
+            parallelism=settings.parallelism,
+            strategy=spec.strategy,
+        )
+    )
+    steps = Steps(spec, emitter)
+    try:
+        steps.run()
+    except CvdebugError as error:
+        emitter.emit(Failed(what=error.what, hint=error.hint, phase=steps.phase))
+        return ExitCode.FAILED
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        emitter.emit(Failed(what=f"the system refused: {error.strerror or error}{where}", phase=steps.phase))
+        return ExitCode.FAILED
+    except Exception as error:  # noqa: BLE001  (a bug of ours: one sentence for the user, the trace into the log)
+        emitter.emit(Log(text=traceback.format_exc(), level="warning"))
+        hint = "This is a defect of cvdebug; please report it with the log."
+        emitter.emit(Failed(what=f"{type(error).__name__}: {error}", hint=hint, phase=steps.phase))
+        return ExitCode.FAILED
+    finally:
+        emitter.flush()
+    return ExitCode.COMPLETED
+
+
+def _forget_stdin() -> None:
+    """Workers must not inherit a pipe that once held a password."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+
+
+class Steps:
+    """The phases in order; `phase` is the one that runs."""
+
+    def __init__(self, spec: SubjectSpec, emitter: Emitter) -> None:
+        self.spec = spec
+        self.emitter = emitter
+        self.spool = Spool.open(Path(spec.spool))
+        self.phase = Phase.LOAD
+
+    def run(self) -> None:
+        """Runs every phase; what an earlier attempt finished is kept."""
+        settings, spool, emitter = self.spec.settings, self.spool, self.emitter
+        prepare.load(spool, settings, emitter)
+        self.phase = Phase.TOKENIZE
+        kit = prepare.tokenize(spool, settings, emitter)
+        self.phase = Phase.EMBED
+        self._embed(kit)
+        self.phase = Phase.CONVERT
+        store.convert_all(spool, emitter)
+        self.phase = Phase.STORE
+        store.Loader(spool, self.spec, emitter, kit, self._at).run()
+        spool.save(stage="verified")
+
+    def _at(self, phase: Phase) -> None:
+        self.phase = phase
+
+    def _embed(self, kit: Kit) -> None:
+        spool, settings, emitter = self.spool, self.spec.settings, self.emitter
+        if embed.nothing_left(spool, emitter):
+            return
+        spec = embed.worker_spec(spool, settings, emitter, self.spec.observer_pid)
+        embed.embed_and_clean_up(spool, settings, emitter, Pool(spec, kit, emitter, os.getpid()), kit)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

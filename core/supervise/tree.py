@@ -1,0 +1,119 @@
+"""Starts a subject below a guardian, and ends and reaps the whole tree.
+
+The observer never forks by itself (subprocess executes at once) and is no subreaper: whatever else it starts, the
+embedded server above all, never lands in this tree.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+GUARDIAN = Path(__file__).with_name("guardian.py")
+END_DEADLINE_S = 5.0
+
+
+class Tree:
+    """One subject with everything below it.
+
+    `events_fd` is the read end of the event pipe. The subject inherits its write end under the number that
+    `{events}` in `command` is replaced with. `exit_fd` becomes readable when the whole tree is gone.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        stdin: bytes,
+        output: IO[bytes],
+        environment: Mapping[str, str],
+        keep_open: Sequence[int] = (),
+    ) -> None:
+        """Starts `command`; `keep_open` descriptors live as long as the guardian does (a lock, say)."""
+        life_read, self._life = os.pipe()
+        self.events_fd, events_write = os.pipe()
+        line = [word.replace("{events}", str(events_write)) for word in command]
+        self._guardian = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(GUARDIAN), str(life_read), str(events_write), "--", *line],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            env=dict(environment),
+            pass_fds=(life_read, events_write, *keep_open),
+            start_new_session=True,
+        )
+        os.close(life_read)
+        os.close(events_write)
+        self.exit_fd = os.pidfd_open(self._guardian.pid)
+        self.subject_pid = 0  # the subject says it in its first event
+        self._send(stdin)
+
+    @property
+    def guardian_pid(self) -> int:
+        return self._guardian.pid
+
+    def _send(self, data: bytes) -> None:
+        assert self._guardian.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._guardian.stdin.write(data)
+            self._guardian.stdin.close()
+
+    def poll(self) -> int | None:
+        """The subject's exit code (128+N by signal N) when the whole tree is gone; None while it lives."""
+        code = self._guardian.poll()
+        if code is not None and code < 0:  # somebody killed the guardian itself
+            self._end_orphans()
+        return code
+
+    def end(self) -> None:
+        """Ends the whole tree and waits until the last of it is reaped. May be called more than once."""
+        if self._life >= 0:
+            os.close(self._life)
+            self._life = -1
+        try:
+            self._guardian.wait(END_DEADLINE_S)
+        except subprocess.TimeoutExpired:  # a process in uninterruptible sleep: nobody can end it now
+            self._guardian.kill()
+            self._guardian.wait()
+        if self._guardian.returncode < 0:
+            self._end_orphans()
+
+    def close(self) -> None:
+        """Ends the tree and gives the event pipe back."""
+        self.end()
+        for fd in (self.events_fd, self.exit_fd):
+            if fd >= 0:
+                os.close(fd)
+        self.events_fd = self.exit_fd = -1
+
+    def _end_orphans(self) -> None:
+        """Kills what a killed guardian left behind: everything in the subject's session."""
+        deadline = time.monotonic() + END_DEADLINE_S
+        while self.subject_pid and time.monotonic() < deadline:
+            left = [pid for pid in _session_members(self.subject_pid) if pid != os.getpid()]
+            if not left:
+                return
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.002)
+
+
+def _session_members(session: int) -> list[int]:
+    """The living processes of a session (zombies are somebody else's to reap)."""
+    members = []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            fields = Path(f"/proc/{entry}/stat").read_bytes().rpartition(b")")[2].split()
+            if int(fields[3]) == session and fields[0] not in (b"Z", b"X"):
+                members.append(int(entry))
+    return members
