@@ -25,7 +25,7 @@ check: $(VENV)/.installed-dev ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	MYPYPATH=$(VENV)/links $(BIN)/mypy -p cvdebug.core -p cvdebug.tui -p cvdebug.scenarios
-	$(BIN)/mypy tests
+	MYPYPATH=$(VENV)/links $(BIN)/mypy tests
 	PYTHONPATH=$(VENV)/links $(BIN)/lint-imports --no-logo
 
 bench: $(VENV)/.installed-dev ## each figure beside its baseline (minutes; BENCH="store index" chooses)

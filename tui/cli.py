@@ -1,0 +1,212 @@
+"""The command line: `cvdebug run`, `resume`, `runs`, `scenarios`, `search`, `db`.
+
+Standard output is for data and results, standard error for what went wrong. Exit codes are core.errors.ExitCode:
+0 completed, 1 failed, 2 usage, 3 hang found and not fixed, 4 time limit without a verdict, 130 interrupted
+(128+N by signal N).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, Any
+
+import click
+import typer
+
+from ..core.errors import CvdebugError, ExitCode, UsageError
+from ..core.versions import version
+from . import database_commands, options, run_commands
+from .text import clean
+
+WELCOME = """\
+cvdebug runs an embedding-and-store pipeline over CVs in front of you, and shows why it hangs.
+
+  cvdebug run                          the whole pipeline, on embedded defaults: ends well
+  cvdebug run --parallelism on         the real fork deadlock of HuggingFace tokenizers, proven
+  cvdebug run --parallelism on --fix   the same, and finished without embedding anything twice
+
+More: cvdebug --help, cvdebug scenarios, cvdebug search "python developer".
+"""
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+runs_app = typer.Typer(help="List or remove the runs that left something behind.", rich_markup_mode=None)
+scenarios_app = typer.Typer(help="List or show the scenarios.", rich_markup_mode=None)
+db_app = typer.Typer(help="The embedded PostgreSQL.", rich_markup_mode=None, no_args_is_help=True)
+app.add_typer(runs_app, name="runs")
+app.add_typer(scenarios_app, name="scenarios")
+app.add_typer(db_app, name="db")
+
+
+@app.callback(invoke_without_command=True)
+def welcome(
+    context: typer.Context,
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Runs an embedding-and-store pipeline in front of you, and shows why it hangs."""
+    if show_version:
+        typer.echo(f"cvdebug {version('cvdebug')}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(WELCOME, nl=False)
+
+
+@app.command()
+def run(
+    scenario: Annotated[
+        str | None, typer.Argument(help="A scenario's name, or a .toml file of yours.", show_default=False)
+    ] = None,
+    input: options.Input = None,
+    cvs: options.Cvs = None,
+    seed: options.Seed = None,
+    tokenizer: options.TokenizerFile = None,
+    embedder: options.Embedder = None,
+    parallelism: options.Parallelism = None,
+    start_method: options.StartMethod = None,
+    workers: options.Workers = None,
+    batch: options.Batch = None,
+    dsn: options.Dsn = None,
+    table: options.Table = None,
+    index: options.Index = None,
+    metric: options.Metric = None,
+    m: options.M = None,
+    ef_construction: options.EfConstruction = None,
+    lists: options.Lists = None,
+    maintenance_work_mem_mb: options.MaintenanceMemory = None,
+    keep_spool: options.KeepSpool = None,
+    timeout: options.Timeout = None,
+    fix: options.Fix = False,
+    fix_with: options.FixWith = None,
+    hold: options.Hold = False,
+    plain: options.PlainOutput = False,
+    json: options.Json = False,
+    record: options.Record = None,
+) -> None:
+    """Run the pipeline: load, tokenize, embed, clean up, convert, store, index, verify."""
+    flags = {
+        "input": input, "cvs": cvs, "seed": seed, "tokenizer": tokenizer, "embedder": embedder,
+        "parallelism": parallelism, "start_method": start_method, "workers": workers, "batch": batch, "dsn": dsn,
+        "table": table, "index": index, "metric": metric, "m": m, "ef_construction": ef_construction, "lists": lists,
+        "maintenance_work_mem_mb": maintenance_work_mem_mb, "keep_spool": keep_spool, "timeout_s": timeout,
+    }  # fmt: skip
+    view = run_commands.View(json=json, plain=plain, record=record)
+    ask = run_commands.HangPolicy(fix=fix, fix_with=fix_with, hold=hold)
+    raise typer.Exit(run_commands.run(scenario, flags, ask, view))
+
+
+@app.command()
+def resume(
+    run: Annotated[
+        str | None,
+        typer.Argument(help="The run (cvdebug runs lists them); default: the newest.", show_default=False),
+    ] = None,
+    fix_with: options.FixWith = None,
+    dsn: options.Dsn = None,
+    tokenizer: options.TokenizerFile = None,
+    embedder: options.Embedder = None,
+    workers: options.Workers = None,
+    keep_spool: options.KeepSpool = None,
+    timeout: options.Timeout = None,
+    plain: options.PlainOutput = False,
+    json: options.Json = False,
+    record: options.Record = None,
+) -> None:
+    """Finish a run that hung, failed or was killed, from what it had computed."""
+    flags = {
+        "dsn": dsn, "tokenizer": tokenizer, "embedder": embedder, "workers": workers, "keep_spool": keep_spool,
+        "timeout_s": timeout,
+    }  # fmt: skip
+    view = run_commands.View(json=json, plain=plain, record=record)
+    raise typer.Exit(run_commands.resume(run, flags, fix_with, view))
+
+
+@runs_app.callback(invoke_without_command=True)
+def runs(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        run_commands.list_runs()
+
+
+@runs_app.command("prune")
+def prune(run: Annotated[str | None, typer.Argument(help="Only this one.", show_default=False)] = None) -> None:
+    """Remove the spools of runs that nobody uses, and what they hold."""
+    run_commands.prune(run)
+
+
+@scenarios_app.callback(invoke_without_command=True)
+def scenarios(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        run_commands.list_scenarios()
+
+
+@scenarios_app.command("show")
+def show(name: Annotated[str, typer.Argument(help="A scenario's name or file.")]) -> None:
+    """Print a scenario's file."""
+    run_commands.show_scenario(name)
+
+
+@app.command()
+def search(
+    text: Annotated[str, typer.Argument(help="What to look for.")],
+    limit: Annotated[int, typer.Option("--limit", metavar="N", help="How many passages.", min=1, max=1000)] = 5,
+    dsn: options.Dsn = None,
+    table: options.Table = None,
+    tokenizer: options.TokenizerFile = None,
+    json: options.Json = False,
+) -> None:
+    """Find the CV passages nearest to a text: what the load was for."""
+    flags: dict[str, Any] = {"dsn": dsn, "table": table, "tokenizer": tokenizer}
+    database_commands.search(text, limit, flags, json=json)
+
+
+@db_app.command("url")
+def db_url() -> None:
+    """Print the URL of the embedded server, which stays up until `cvdebug db stop`."""
+    database_commands.url()
+
+
+@db_app.command("psql", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def db_psql(context: typer.Context) -> None:
+    """Open psql on the embedded server; more arguments go to psql."""
+    raise typer.Exit(database_commands.psql(context.args))
+
+
+@db_app.command("stop")
+def db_stop() -> None:
+    """Stop the embedded server, unless a run uses it."""
+    database_commands.stop()
+
+
+def main() -> None:
+    """The console script. No traceback reaches a user: every error is a sentence and an exit code."""
+    try:
+        code = app(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = ExitCode.USAGE
+    except UsageError as error:
+        code = _say(error)
+    except CvdebugError as error:
+        code = _say(error)
+    except (click.Abort, KeyboardInterrupt):
+        code = ExitCode.INTERRUPTED
+    except BrokenPipeError:  # `cvdebug runs | head`
+        _silence_stdout()
+        code = ExitCode.FAILED
+    sys.exit(code or 0)
+
+
+def _say(error: CvdebugError) -> int:
+    sys.stderr.write(f"cvdebug: {clean(str(error))}\n")
+    return error.exit_code
+
+
+def _silence_stdout() -> None:
+    """Keeps the interpreter from complaining about a closed pipe when it flushes at exit."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)

@@ -1,0 +1,80 @@
+"""The options of the command line, worded once. core.settings checks the values, so that only its words exist."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DATA, WORK, BASE, RUN, SHOW = "Data", "Workers and toggle", "Database", "This run", "Output"
+
+
+def _option(*names: str, group: str, help: str, metavar: str | None = None) -> typer.models.OptionInfo:
+    return typer.Option(*names, rich_help_panel=group, help=help, metavar=metavar, show_default=False)  # type: ignore[no-any-return]
+
+
+Input = Annotated[
+    str | None,
+    _option("--input", group=DATA, metavar="PATH", help="A folder of .txt and .md, or a .jsonl with id and text."),
+]
+Cvs = Annotated[int | None, _option("--cvs", group=DATA, metavar="N", help="How many CVs to generate (400).")]
+Seed = Annotated[int | None, _option("--seed", group=DATA, metavar="N", help="Another set of CVs (0).")]
+TokenizerFile = Annotated[
+    str | None,
+    _option("--tokenizer", group=DATA, metavar="FILE", help="Another tokenizer.json than the shipped one."),
+]
+Embedder = Annotated[str | None, _option("--embedder", group=WORK, metavar="lexical", help="Who makes the vectors.")]
+Parallelism = Annotated[
+    str | None,
+    _option("--parallelism", group=WORK, metavar="on|off|unset", help="TOKENIZERS_PARALLELISM of the subject (off)."),
+]
+StartMethod = Annotated[
+    str | None,
+    _option("--start-method", group=WORK, metavar="fork|spawn|forkserver|thread", help="How workers start (fork)."),
+]
+Workers = Annotated[int | None, _option("--workers", group=WORK, metavar="N", help="How many workers (2).")]
+Batch = Annotated[int | None, _option("--batch", group=WORK, metavar="N", help="Chunks embedded at once (32).")]
+Dsn = Annotated[
+    str | None,
+    _option(
+        "--dsn",
+        group=BASE,
+        metavar="DSN",
+        help="Your PostgreSQL: a libpq URI or key=value pairs; env: as the PG* variables say (the embedded one).",
+    ),
+]
+Table = Annotated[str | None, _option("--table", group=BASE, metavar="SCHEMA.NAME", help="The table (cvdebug.chunks).")]
+Index = Annotated[
+    str | None, _option("--index", group=BASE, metavar="hnsw|ivfflat|none", help="The index to build (hnsw).")
+]
+Metric = Annotated[
+    str | None, _option("--metric", group=BASE, metavar="cosine|ip|l2", help="What it orders by (cosine).")
+]
+M = Annotated[int | None, _option("--m", group=BASE, metavar="N", help="hnsw: links a node.")]
+EfConstruction = Annotated[
+    int | None, _option("--ef-construction", group=BASE, metavar="N", help="hnsw: candidates while building.")
+]
+Lists = Annotated[int | None, _option("--lists", group=BASE, metavar="N", help="ivfflat: lists.")]
+MaintenanceMemory = Annotated[
+    int | None,
+    _option("--maintenance-work-mem-mb", group=BASE, metavar="MB", help="Memory for building the index."),
+]
+KeepSpool = Annotated[
+    bool | None, _option("--keep-spool", group=RUN, help="Keep the vectors on disk after a verified run.")
+]
+Timeout = Annotated[
+    float | None,
+    _option("--timeout", group=RUN, metavar="S", help="End after S seconds: exit code 4 without a verdict."),
+]
+Fix = Annotated[bool, _option("--fix", group=RUN, help="When a hang is proven, finish the load all the same.")]
+FixWith = Annotated[
+    str | None,
+    _option("--fix-with", group=RUN, metavar="serial|release|spawn|forkserver|thread", help="How (serial)."),
+]
+Hold = Annotated[bool, _option("--hold", group=RUN, help="Keep the hung tree alive, to look at it; Ctrl-C ends it.")]
+PlainOutput = Annotated[bool, _option("--plain", group=SHOW, help="Lines and bars (what you get for now anyway).")]
+Json = Annotated[bool, _option("--json", group=SHOW, help="One event a line on standard output.")]
+Record = Annotated[
+    Path | None, _option("--record", group=SHOW, metavar="FILE", help="Write the events to FILE as they happen.")
+]

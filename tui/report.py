@@ -1,0 +1,178 @@
+"""What a run says in words: notices, verdicts, plans, summaries. Renderables only; nothing is printed here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import singledispatch
+
+from rich.padding import Padding
+from rich.text import Text
+
+from ..core import events as ev
+from ..core.errors import sentences
+from ..core.model import Phase, Strategy
+from ..core.state import RunState
+from .text import clean, rate, seconds, shortened
+
+Line = Text | Padding
+CERTAINTY_STYLE = {"proven": "bold red", "certain": "bold red", "likely": "yellow", "not-hung": "green"}
+SNIPPET = 68
+
+
+def lines(event: ev.Event, state: RunState) -> Iterator[Line]:
+    """The lines for one event; `state` is the fold up to and including it."""
+    yield from _lines(event, state)
+
+
+def _indented(text: str, style: str = "", by: int = 2) -> Line:
+    return Padding(Text(clean(text), style=style), (0, 0, 0, by), expand=False)
+
+
+@singledispatch
+def _lines(event: ev.Event, state: RunState) -> Iterator[Line]:
+    yield from ()
+
+
+@_lines.register
+def _(event: ev.RunStarted, state: RunState) -> Iterator[Line]:
+    verb = "resumes" if event.resumed else "is"
+    yield Text.assemble(
+        ("cvdebug", "bold"), f" {event.scenario}: {clean(event.title)}\n",
+        (f"run {verb} {event.run}; tokenizers {event.versions.get('tokenizers', '?')}, ", "dim"),
+        (f"Python {event.versions.get('python', '?')}", "dim"),
+    )  # fmt: skip
+
+
+@_lines.register
+def _(event: ev.SubjectStarted, state: RunState) -> Iterator[Line]:
+    what = f"TOKENIZERS_PARALLELISM {event.parallelism}, {event.workers} workers by {event.start_method}"
+    yield Text(f"subject PID {event.pid}: {what}", style="dim")
+
+
+@_lines.register
+def _(event: ev.FileSkipped, state: RunState) -> Iterator[Line]:
+    yield Text(f"skipped {clean(event.file)}: {clean(event.reason)}", style="yellow")
+
+
+@_lines.register
+def _(event: ev.Log, state: RunState) -> Iterator[Line]:
+    mark = "│ " if event.origin == "output" else ""
+    for line in event.text.splitlines():
+        yield Text(mark + clean(line), style="yellow" if event.level == "warning" else "dim")
+
+
+@_lines.register
+def _(event: ev.IndexChosen, state: RunState) -> Iterator[Line]:
+    if event.reason:
+        yield Text(f"index {event.kind}: {clean(event.reason)}", style="dim")
+    if event.warning:
+        yield Text(clean(event.warning), style="yellow")
+
+
+@_lines.register
+def _(event: ev.VerdictReached, state: RunState) -> Iterator[Line]:
+    style = CERTAINTY_STYLE.get(event.certainty, "")
+    yield Text.assemble("\n", (f"{event.certainty.upper()}  {event.slug}", style), f"  {clean(event.title)}")
+    who = ", ".join(f"{clean(c.role)} (PID {c.pid})" if c.role else f"PID {c.pid}" for c in event.culprits)
+    yield _indented(who, "bold")
+    yield Text("Evidence", style="bold")
+    for line in event.evidence:
+        yield _indented(f"• {line}")
+    yield Text("Why", style="bold")
+    yield _indented(event.explanation)
+    yield Text("Ways out", style="bold")
+    for remedy in event.fixes:
+        yield _indented(f"• {remedy.title} ({remedy.cost})")
+        if remedy.command:
+            yield _indented(remedy.command, "cyan", 4)
+    yield _indented(f"What would disprove it: {event.disproof}", "dim", 0)
+    if event.links:
+        yield _indented(f"See {' '.join(event.links)}", "dim", 0)
+
+
+@_lines.register
+def _(event: ev.Stuck, state: RunState) -> Iterator[Line]:
+    embedded = state.phases[Phase.EMBED]
+    percent = 100 * embedded.done // embedded.total if embedded.total else 0
+    where = f" in {event.phase}" if event.phase else ""
+    yield Text(f"The run is stuck{where}: embeddings {percent} %, stored 0 %.", style="bold red")
+
+
+@_lines.register
+def _(event: ev.FixPlanned, state: RunState) -> Iterator[Line]:
+    yield Text(f"\nThe fix: {event.strategy}", style="bold")
+    for number, step in enumerate(event.steps, 1):
+        yield _indented(f"{number}. {step}")
+    for price in event.prices:
+        yield _indented(f"Price of {price.strategy}: {_price(price, event.to_count)}", "dim")
+    measured = {price.strategy for price in event.prices if price.chunks_per_s}
+    others = [strategy for strategy in Strategy if strategy not in measured]
+    if others:
+        yield _indented(f"Not measured: {', '.join(others)}", "dim")
+
+
+def _price(price: ev.Price, chunks: int) -> str:
+    if price.startup_s is None or not price.chunks_per_s:
+        return "not measured"
+    each = f"a worker is ready after {seconds(price.startup_s)} and counts {rate(price.chunks_per_s)}"
+    return f"{each} (measured here); cleanup of {chunks:,} chunks by one: {seconds(chunks / price.chunks_per_s)}"
+
+
+@_lines.register
+def _(event: ev.FixRefused, state: RunState) -> Iterator[Line]:
+    yield Text(f"{event.strategy} is refused here: {clean(event.reason)}.", style="yellow")
+
+
+@_lines.register
+def _(event: ev.Held, state: RunState) -> Iterator[Line]:
+    yield Text(f"\nHeld: PIDs {', '.join(map(str, event.pids))}. Ctrl-C ends it.", style="bold")
+    for command in event.commands:
+        yield _indented(command, "cyan")
+
+
+@_lines.register
+def _(event: ev.Verified, state: RunState) -> Iterator[Line]:
+    for search in event.searches:
+        yield Text.assemble("\nsearch ", (f"“{clean(search.query)}”", "italic"))
+        for hit in search.hits:
+            where = f"{hit.score:.2f} {clean(hit.source)}#{hit.ordinal}"
+            yield _indented(f"{where}  {shortened(clean(hit.text.replace(chr(10), ' ')), SNIPPET)}")
+
+
+@_lines.register
+def _(event: ev.RunFinished, state: RunState) -> Iterator[Line]:
+    if event.outcome == "completed":
+        yield Text(f"\n✓ completed in {seconds(event.elapsed_s)}", style="bold green")
+        yield from summary(state)
+        return
+    style = "yellow" if event.outcome == "interrupted" else "bold red"
+    yield Text(f"\n✗ {event.outcome}: {clean(sentences(event.what, event.hint))}", style=style)
+    if event.next_command:
+        what = "To finish it, with every vector kept" if event.outcome == "hang" else "To go on from what is kept"
+        yield Text.assemble(f"{what}: ", (event.next_command, "cyan"))
+
+
+def summary(state: RunState) -> Iterator[Line]:
+    """What a completed run did, in a few lines."""
+    if state.verified is not None:
+        found = state.verified
+        norms = f"norms {found.norm_min:.4f} to {found.norm_max:.4f}"
+        yield _indented(f"table    {found.table}: {found.rows:,} rows, {found.tokens:,} tokens, {norms}")
+    computed = f"{state.vectors_kept:,} vectors kept, {state.vectors_computed:,} computed"
+    yield _indented(f"vectors  {computed}" + (" anew" if state.vectors_kept else ""))
+    if state.tokenized is not None and state.tokenized.elapsed_s:
+        speed = rate(state.tokenized.tokens / state.tokenized.elapsed_s).replace("/s", " tokens/s")
+        yield _indented(f"tokenize {speed} with TOKENIZERS_PARALLELISM {state.tokenized.parallelism}")
+    if state.skipped:
+        yield _indented(f"skipped  {state.skipped:,} inputs", "yellow")
+    if state.verified is not None:
+        yield from _index_summary(state.verified)
+
+
+def _index_summary(found: ev.Verified) -> Iterator[Line]:
+    yield _indented(f"planner  {found.planner}")
+    if found.forced:
+        yield _indented(f"index    {found.forced}")
+    if found.recalls:
+        values = ", ".join(f"{r.recall:.3f} at {r.setting} {r.value}" for r in found.recalls)
+        yield _indented(f"recall   @10 {values}" + (f"; {found.recommended}" if found.recommended else ""))

@@ -1,0 +1,223 @@
+"""`run`, `resume`, `runs` and `scenarios`: from flags to a session, and from its events to a front end."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ..core import scenario as scenarios
+from ..core.errors import SpoolError, UsageError
+from ..core.fix import DEFAULT
+from ..core.folders import runs_folder
+from ..core.model import Strategy
+from ..core.session import OnHang, Request, Session
+from ..core.settings import Resolved, absolute, checked, nearest, resolve
+from ..core.spool import Spool, in_use, spools
+from . import jsonl
+from .plain import Plain
+from .text import clean, size
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class View(NamedTuple):
+    """How to show a run."""
+
+    json: bool
+    plain: bool
+    record: Path | None
+
+
+class HangPolicy(NamedTuple):
+    """What to do at a hang, as the flags say it."""
+
+    fix: bool
+    fix_with: str | None
+    hold: bool
+
+
+def run(name: str | None, flags: Mapping[str, Any], ask: HangPolicy, view: View) -> int:
+    """Runs a scenario; the exit code."""
+    if ask.fix and ask.hold:
+        raise UsageError("--fix and --hold exclude each other", hint="Fix the hang, or keep it to look at.")
+    if view.json and view.plain:
+        raise UsageError("--json and --plain exclude each other")
+    strategy = _strategy(ask.fix_with)
+    if ask.fix_with and not ask.fix:
+        raise UsageError(f"--fix-with {strategy} says how to fix, but not that you want it", hint="Add --fix.")
+    scenario = scenarios.load(name or scenarios.DEFAULT)
+    resolved = resolve(flags=_with_absolute_paths(flags), scenario=scenario.settings, scenario_name=scenario.path)
+    on_hang: OnHang = "fix" if ask.fix else "hold" if ask.hold else "end"
+    request = Request(scenario=scenario, resolved=resolved, on_hang=on_hang, strategy=strategy, record=view.record)
+    return _show(Session(request), view)
+
+
+def _with_absolute_paths(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """The subject has another working folder in mind than the caller: paths go out absolute."""
+    here = Path.cwd()
+    return {
+        key: absolute(value, here) if key in ("input", "tokenizer") and value else value for key, value in flags.items()
+    }
+
+
+def _strategy(word: str | None) -> Strategy:
+    if word is None:
+        return DEFAULT
+    try:
+        return Strategy(word)
+    except ValueError:
+        known = tuple(str(strategy) for strategy in Strategy)
+        raise UsageError(f"there is no fix {word}", hint=nearest(word, known)) from None
+
+
+def _show(session: Session, view: View) -> int:
+    """Feeds the front end; a signal, or a reader of ours that went away, ends the run and what it started."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        session.cancel(signal.Signals(number))
+
+    before = {number: signal.signal(number, end) for number in _ENDING}
+    stream = session.events()
+    try:
+        return jsonl.show(stream) if view.json else Plain().show(stream)
+    finally:
+        stream.close()  # type: ignore[attr-defined]
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def resume(run_name: str | None, flags: Mapping[str, Any], fix_with: str | None, view: View) -> int:
+    """Takes up a run from its spool; 0 when there is nothing to take up."""
+    strategy = _strategy(fix_with)
+    if strategy is Strategy.RELEASE:
+        raise UsageError("release ends workers of a live run, and there is none", hint="Use serial, or leave it out.")
+    spool = _find(run_name)
+    if spool is None or spool.manifest.stage == "verified":
+        which = f"run {spool.manifest.run} is complete" if spool else "no run is unfinished"
+        Console(stderr=True, highlight=False).print(f"{which}: there is nothing to resume.", markup=False)
+        return 0
+    changes = {
+        key: checked(key, value, where="--" + key.replace("_", "-"))
+        for key, value in _with_absolute_paths(flags).items()
+        if value is not None
+    }
+    settings = msgspec.structs.replace(spool.manifest.settings, **changes)
+    origins = {key: "--" + key.replace("_", "-") for key in changes}
+    request = Request(
+        scenario=_scenario_of(spool),
+        resolved=Resolved(settings, origins),
+        strategy=strategy,
+        record=view.record,
+        spool=spool,
+    )
+    return _show(Session(request), view)
+
+
+def _find(name: str | None) -> Spool | None:
+    """The spool of a run, or the newest unfinished one that nobody uses."""
+    found = spools()
+    if name is None:
+        return next((s for s in found if s.manifest.stage != "verified" and not in_use(s.path)), None)
+    for spool in found:
+        if spool.manifest.run == name:
+            return spool
+    if (runs_folder() / name / "manifest.json").exists():
+        return Spool.open(runs_folder() / name)  # says what is wrong with it
+    hint = nearest(name, [spool.manifest.run for spool in found]) if found else "No run has left anything behind."
+    raise UsageError(f"there is no run {name}", hint=hint)
+
+
+def _scenario_of(spool: Spool) -> scenarios.Scenario:
+    """The scenario a run began with; a file that has gone since does not matter, its settings are in the spool."""
+    try:
+        return scenarios.load(spool.manifest.scenario)
+    except UsageError:
+        return scenarios.Scenario(title="", teaches="", name=spool.manifest.scenario)
+
+
+def list_runs() -> None:
+    """Prints the runs that left a spool."""
+    console = Console(highlight=False)
+    found = spools()
+    if not found:
+        console.print("No run has left anything behind.")
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("run", "scenario", "state", "chunks", "embedded", "counted", "size"):
+        table.add_column(heading, no_wrap=True, justify="right" if heading in _NUMBERS else "left")
+    for spool in found:
+        embedded, counted = spool.progress()
+        manifest = spool.manifest
+        table.add_row(
+            *(Text(clean(text)) for text in (manifest.run, Path(manifest.scenario).stem, _state(spool))),
+            f"{manifest.chunks:,}",
+            f"{embedded:,}",
+            f"{counted:,}",
+            size(sum(file.stat().st_size for file in spool.path.iterdir())),
+        )
+        spool.close()
+    console.print(table)
+    console.print("cvdebug resume RUN finishes one; cvdebug runs prune removes those that nobody uses.", style="dim")
+
+
+_NUMBERS = ("chunks", "embedded", "counted", "size")
+
+
+def _state(spool: Spool) -> str:
+    if in_use(spool.path):
+        return "in use"
+    return "complete" if spool.manifest.stage == "verified" else "unfinished"
+
+
+def prune(run_name: str | None) -> None:
+    """Removes spools that nobody uses."""
+    console = Console(highlight=False)
+    if run_name is not None:
+        chosen = _find(run_name)
+        candidates = [chosen.path] if chosen else []
+    else:
+        folder = runs_folder()
+        candidates = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    removed = 0
+    for path in candidates:
+        try:
+            _remove(path)
+            removed += 1
+        except SpoolError as error:
+            console.print(Text(f"kept {path.name}: {error}"))
+    console.print(f"Removed {removed} {'run' if removed == 1 else 'runs'}.")
+
+
+def _remove(path: Path) -> None:
+    """Removes a spool that nobody uses. Raises SpoolError when somebody does."""
+    if in_use(path):
+        raise SpoolError("another cvdebug uses it")
+    shutil.rmtree(path)
+
+
+def list_scenarios() -> None:
+    """Prints the shipped scenarios with what they teach and how they end."""
+    console = Console(highlight=False)
+    for name in scenarios.names():
+        scenario = scenarios.load(name)
+        console.print(Text.assemble((name, "bold cyan"), f"  {scenario.title}"))
+        console.print(Text("  " + " ".join(scenario.teaches.split()), style="dim"))
+        for end in scenario.expect:
+            what = f", {end.verdict} in {end.phase}" if end.verdict else f", stops in {end.phase}" if end.phase else ""
+            console.print(Text(f"  --parallelism {end.parallelism}: exit code {end.exit_code}{what}"))
+        console.print()
+
+
+def show_scenario(name: str) -> None:
+    """Prints a scenario's file as it is."""
+    sys.stdout.write(scenarios.text(name))
