@@ -1,0 +1,42 @@
+"""The embedded server and fresh databases for tests that need a real PostgreSQL."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cvdebug.core.database.connection import connect
+from cvdebug.core.database.embedded import EmbeddedServer
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def open_folder() -> Iterator[Path]:
+    """A temporary folder that root's system account may pass, which pytest's own (0700) does not let it."""
+    folder = Path(tempfile.mkdtemp(prefix="cvdebug-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def server(open_folder: Path) -> Iterator[EmbeddedServer]:
+    """One embedded server for a worker's whole session."""
+    with EmbeddedServer.acquire(open_folder / f"server-{os.getpid()}") as running:
+        yield running
+
+
+@pytest.fixture
+def database(server: EmbeddedServer) -> Iterator[str]:
+    """The dsn of a database of the test's own."""
+    name = f"test_{next(_numbers)}"
+    with connect(server.dsn, run="tests", role="fixture", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield server.dsn.replace("/cvdebug?", f"/{name}?")
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
