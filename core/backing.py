@@ -32,7 +32,7 @@ class Backing:
         from .database.connection import connect
 
         name = tables.TableName.parse(self._settings.table)
-        self.dsn = self._settings.dsn or self._embedded()
+        self.dsn = self._embedded() if self._settings.dsn is None else self._settings.dsn
         orphans = tablelock.end_orphans(self.dsn, self._run)
         self._lock = tablelock.TableLock.acquire(self.dsn, name, self._run)
         with connect(self.dsn, run=self._run, role="check") as connection:

@@ -7,14 +7,12 @@ Standard output is for data and results, standard error for what went wrong. Exi
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated, Any
 
-import click
 import typer
 
-from ..core.errors import CvdebugError, ExitCode, UsageError
+from ..core.errors import CvdebugError
 from ..core.versions import version
 from . import database_commands, options, run_commands
 from .text import clean
@@ -182,31 +180,12 @@ def db_stop() -> None:
 
 
 def main() -> None:
-    """The console script. No traceback reaches a user: every error is a sentence and an exit code."""
+    """The console script. No traceback reaches a user: every error is a sentence and an exit code.
+
+    typer itself answers for usage errors (2), Ctrl-C (130) and a reader that went away.
+    """
     try:
-        code = app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        code = ExitCode.USAGE
-    except UsageError as error:
-        code = _say(error)
+        app()
     except CvdebugError as error:
-        code = _say(error)
-    except (click.Abort, KeyboardInterrupt):
-        code = ExitCode.INTERRUPTED
-    except BrokenPipeError:  # `cvdebug runs | head`
-        _silence_stdout()
-        code = ExitCode.FAILED
-    sys.exit(code or 0)
-
-
-def _say(error: CvdebugError) -> int:
-    sys.stderr.write(f"cvdebug: {clean(str(error))}\n")
-    return error.exit_code
-
-
-def _silence_stdout() -> None:
-    """Keeps the interpreter from complaining about a closed pipe when it flushes at exit."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
-    os.close(null)
+        sys.stderr.write(f"cvdebug: {clean(str(error))}\n")
+        sys.exit(error.exit_code)

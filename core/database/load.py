@@ -255,6 +255,7 @@ class _Loading:
             self._progress(Phase.INDEX, self._total, self._total, "no index was asked for")
             return 0.0
         began = time.monotonic()
+        self._progress(Phase.INDEX, 0, self._total, self._detail("starting"))
         self._set_local("maintenance_work_mem", f"{self._plan.maintenance_work_mem_mb}MB")
         try:
             with self._connection.transaction():
