@@ -102,7 +102,8 @@ class Session:
         self._backing = Backing(self._settings, spool.manifest.run)
         orphans = self._backing.open()
         if orphans:
-            yield self._publish(ev.Log(text=f"ended {orphans} database sessions that an earlier attempt left behind"))
+            plural = "s" if orphans > 1 else ""
+            yield self._publish(ev.Log(text=f"ended {orphans} database session{plural} of an earlier attempt"))
         if self._request.spool is not None:
             self._adopt(self._request.strategy)
         while self._finished is None:

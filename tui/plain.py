@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from typing import TextIO
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -51,8 +51,10 @@ class Plain:
             refresh_per_second=REFRESH_PER_S,
             redirect_stdout=False,
             redirect_stderr=False,
-        ):
+        ) as live:
             for event in events:
+                if isinstance(event, ev.RunFinished):
+                    live.stop()  # the bars stand still, and the summary comes last
                 self._take(event)
         return self.exit_code
 
@@ -71,9 +73,10 @@ class Plain:
         yield from report.lines(event, self._state)
 
     def _panel(self) -> RenderableType:
-        """The bars; they stay below the lines, and stand still when the run is over."""
-        now = self._state.ended_at or time.time()
-        return Group(*([phase_table(self._state, now, self._console.width)] if self._state.subject_pid else []))
+        """The bars, below the lines."""
+        if not self._state.subject_pid:
+            return Text()
+        return phase_table(self._state, time.time(), self._console.width)
 
 
 def phase_line(phase: Phase, state: PhaseState, now: float) -> Text:
@@ -94,8 +97,11 @@ def phase_table(state: RunState, now: float, width: int) -> Table:
     """All phases, a row each: symbol, name, bar, done/total, rate, time left or taken, detail."""
     table = Table.grid(padding=(0, 1))
     bar = 20 if width >= 100 else 12
-    for options in ({}, {"width": 8}, {"width": bar}, {"justify": "right"}, {"justify": "right"}, {"justify": "right"}):
-        table.add_column(no_wrap=True, **options)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, width=8)
+    table.add_column(no_wrap=True, width=bar)
+    for least in (13, 7, 10):  # so that columns stand still while their numbers grow
+        table.add_column(no_wrap=True, justify="right", min_width=least)
     table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     for phase, current in state.phases.items():
         style = STYLES[current.status]

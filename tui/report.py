@@ -16,7 +16,7 @@ from .text import clean, rate, seconds, shortened
 
 Line = Text | Padding
 CERTAINTY_STYLE = {"proven": "bold red", "certain": "bold red", "likely": "yellow", "not-hung": "green"}
-SNIPPET = 68
+SNIPPET = 56  # beside score and source it fits 80 columns
 
 
 def lines(event: ev.Event, state: RunState) -> Iterator[Line]:

@@ -16,6 +16,8 @@ def clean(text: str) -> str:
 
 def seconds(value_s: float) -> str:
     """A duration as people say it."""
+    if 0 < value_s < 0.1:
+        return f"{value_s * 1000:.0f} ms"
     if value_s < 10:
         return f"{value_s:.1f} s"
     if value_s < 100:

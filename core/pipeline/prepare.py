@@ -75,26 +75,30 @@ def tokenize(spool: Spool, settings: Settings, emitter: Emitter) -> Kit:
     Calls `encode_batch` in the subject: with parallelism on this starts the native thread pool.
     Raises SpoolError when the spool was made with another tokenizer or embedder.
     """
+    total, kept = spool.manifest.documents, spool.manifest.stage != "loaded"
+    if not kept:
+        emitter.emit(PhaseStarted(phase=Phase.TOKENIZE, total=total, unit="documents", detail=_windows()))
+    kit, prints = _own_kit(spool, settings)
+    if kept:
+        _require_same(spool, prints)
+    else:
+        chunks, tokens, elapsed_s = _cut_all(spool, kit.tokenizer, emitter)
+        spool.allocate(chunks)
+        spool.save(stage="tokenized", chunks=chunks, tokens=tokens, **prints)
+        emitter.emit(Tokenized(tokens=tokens, elapsed_s=elapsed_s, parallelism=settings.parallelism))
+    detail = f"{spool.manifest.chunks:,} chunks, {spool.manifest.tokens:,} tokens"
+    emitter.emit(PhaseFinished(phase=Phase.TOKENIZE, done=total, total=total, detail=detail, kept=kept))
+    return kit
+
+
+def _own_kit(spool: Spool, settings: Settings) -> tuple[Kit, dict[str, str]]:
+    """The subject's kit, with the fingerprints of its tokenizer and embedder; the weights are left in the spool."""
     path = Path(settings.tokenizer) if settings.tokenizer else None
     tokenizer = tokenizers.load(path)
     idf = fit_idf(tokenizer)
     np.save(spool.path / IDF_FILE, idf)
     embedder = Lexical(tokenizer, idf, batch=settings.tokenize_in_workers)
-    prints = {"tokenizer": tokenizers.fingerprint(path), "embedder": embedder.fingerprint()}
-    total = spool.manifest.documents
-    if spool.manifest.stage == "loaded":
-        emitter.emit(PhaseStarted(phase=Phase.TOKENIZE, total=total, unit="documents", detail=_windows()))
-        chunks, tokens, elapsed_s = _cut_all(spool, tokenizer, emitter)
-        spool.allocate(chunks)
-        spool.save(stage="tokenized", chunks=chunks, tokens=tokens, **prints)
-        emitter.emit(Tokenized(tokens=tokens, elapsed_s=elapsed_s, parallelism=settings.parallelism))
-        detail = f"{chunks:,} chunks, {tokens:,} tokens"
-        emitter.emit(PhaseFinished(phase=Phase.TOKENIZE, done=total, total=total, detail=detail))
-    else:
-        _require_same(spool, prints)
-        detail = f"{spool.manifest.chunks:,} chunks"
-        emitter.emit(PhaseFinished(phase=Phase.TOKENIZE, done=total, total=total, detail=detail, kept=True))
-    return Kit(tokenizer, embedder)
+    return Kit(tokenizer, embedder), {"tokenizer": tokenizers.fingerprint(path), "embedder": embedder.fingerprint()}
 
 
 def _require_same(spool: Spool, prints: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -232,7 +233,7 @@ def test_a_killed_guardian_takes_its_tree_along(command: Command, database: str)
     held = next(event for event in events if isinstance(event, ev.Held))
     guardian = int(Path(f"/proc/{held.pids[0]}/stat").read_text().rpartition(")")[2].split()[1])
     assert guardian != process.pid
-    signal.pidfd_send_signal(_pidfd(guardian), signal.SIGKILL)
+    os.kill(guardian, signal.SIGKILL)
     out, _ = process.communicate(timeout=30)
     assert process.returncode == 1
     finished = ev.decode(out.splitlines(keepends=True)[-1])
@@ -240,7 +241,61 @@ def test_a_killed_guardian_takes_its_tree_along(command: Command, database: str)
     assert "without a word" in finished.what
 
 
-def _pidfd(pid: int) -> int:
-    import os
+def test_a_resume_ends_the_sessions_that_the_killed_run_left_on_the_server(command: Command, database: str) -> None:
+    hung = hang(command, database)
+    run = hung.one(ev.RunStarted).run
+    with psycopg.connect(database, application_name=f"cvdebug:{run}:load", autocommit=True) as orphan:
+        other = psycopg.connect(database, application_name="cvdebug:another-run:load", autocommit=True)
+        resumed = command.events("resume", run, "--dsn", database)
+        assert_loaded(database, resumed)
+        assert any("ended 1 database session" in log.text for log in resumed.all(ev.Log))
+        with pytest.raises(psycopg.OperationalError):
+            orphan.execute("SELECT 1")
+        assert other.execute("SELECT 1").fetchone() == (1,)
+        other.close()
 
-    return os.pidfd_open(pid)
+
+def test_a_scenario_of_ones_own(command: Command, database: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'title = "Mine"\nteaches = "x"\n[settings]\ncvs = 12\nindex = "ivfflat"\nmetric = "ip"\nworkers = 3\n'
+    )
+    result = command.events("run", str(path), "--dsn", database)
+    assert result.code == 0, result
+    started = result.one(ev.RunStarted)
+    assert (started.scenario, started.title, started.origins["cvs"]) == ("mine", "Mine", str(path))
+    assert len(result.all(ev.WorkerStarted)) == 3
+    assert result.one(ev.IndexChosen).kind == "ivfflat"
+    assert query(database, "SELECT count(*) FROM pg_indexes WHERE indexdef LIKE '%vector_ip_ops%'") == (1,)
+
+
+def test_a_killed_worker_is_named_and_the_run_can_be_resumed(command: Command, database: str) -> None:
+    process = command.start("run", "--dsn", database, "--cvs", "300", "--json")
+    assert process.stdout is not None
+    events = map(ev.decode, iter(process.stdout.readline, b""))
+    worker = next(event for event in events if isinstance(event, ev.WorkerStarted))
+    next(event for event in events if isinstance(event, ev.PhaseProgress) and event.phase is Phase.EMBED)
+    os.kill(worker.pid, signal.SIGKILL)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    finished = ev.decode(out.splitlines(keepends=True)[-1])
+    assert isinstance(finished, ev.RunFinished)
+    assert f"worker 1 (PID {worker.pid}) was ended by SIGKILL" in finished.what
+    assert_loaded(database, command.events("resume", "--dsn", database))
+
+
+def test_the_embedded_server_by_hand(open_folder: Path) -> None:
+    home = open_folder / "by-hand"
+    home.mkdir(mode=0o755)
+    command = Command(home)
+    url = command.run("db", "url")
+    assert url.code == 0, url
+    dsn = url.out.strip()
+    try:
+        assert query(dsn, "SELECT current_database()") == ("cvdebug",)
+        assert command.run("db", "psql", "-Atc", "SELECT 6 * 7").out.strip() == "42"
+    finally:
+        stopped = command.run("db", "stop")
+    assert stopped.code == 0, stopped
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(dsn).close()
