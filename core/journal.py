@@ -13,10 +13,10 @@ from .events import AnyEvent, Event, decode, encode
 class Journal:
     """A file that events are appended to; each line reaches the operating system at once."""
 
-    def __init__(self, path: Path) -> None:
-        """Begins `path` anew. Raises UsageError when it cannot be written."""
+    def __init__(self, path: Path, *, append: bool = False) -> None:
+        """Begins `path` anew, or goes on at its end. Raises UsageError when it cannot be written."""
         try:
-            self._file = path.open("wb", buffering=0)
+            self._file = path.open("ab" if append else "wb", buffering=0)
         except OSError as error:
             raise UsageError(f"{path} cannot be written ({error.strerror})") from None
 

@@ -117,7 +117,7 @@ class Session:
             spool = Spool.create(scenario=self._request.scenario.path, settings=public(self._settings))
         self._spool = spool
         spool.lock()
-        self._publisher.record(Journal(spool.path / "events.jsonl"))
+        self._publisher.record(Journal(spool.path / "events.jsonl", append=True))
         return spool
 
     def _introduction(self, spool: Spool) -> ev.RunStarted:

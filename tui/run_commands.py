@@ -52,6 +52,7 @@ def run(name: str | None, flags: Mapping[str, Any], ask: HangPolicy, view: View)
         raise UsageError("--fix and --hold exclude each other", hint="Fix the hang, or keep it to look at.")
     if view.json and view.plain:
         raise UsageError("--json and --plain exclude each other")
+    _require_linux()
     strategy = _strategy(ask.fix_with)
     if ask.fix_with and not ask.fix:
         raise UsageError(f"--fix-with {strategy} says how to fix, but not that you want it", hint="Add --fix.")
@@ -78,6 +79,11 @@ def _strategy(word: str | None) -> Strategy:
     except ValueError:
         known = tuple(str(strategy) for strategy in Strategy)
         raise UsageError(f"there is no fix {word}", hint=nearest(word, known)) from None
+
+
+def _require_linux() -> None:
+    if sys.platform != "linux":
+        raise UsageError("the pipeline runs on Linux only", hint="Use a Linux machine or container.")
 
 
 def _show(session: Session, view: View) -> int:

@@ -11,6 +11,7 @@ import multiprocessing
 import selectors
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
@@ -90,7 +91,11 @@ class Pool:
             runner = context.Process(
                 target=enter_process, args=(theirs, spec, inherited, foreign), name=spec.role, daemon=True
             )
-            runner.start()
+            with warnings.catch_warnings():
+                # Python 3.12 warns of forks beside threads. Here that is the point, and must not end the run when a
+                # user turns warnings into errors.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                runner.start()
             pid = runner.pid
             theirs.close()
         worker = Worker(spec.role, pid, ours, runner)
