@@ -14,16 +14,23 @@ if TYPE_CHECKING:
 class Backing:
     """Server and lock of one run. `dsn` reaches the server and may hold a password."""
 
-    def __init__(self, settings: Settings, run: str) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.dsn = ""
         self._settings = settings
-        self._run = run
         self._server: EmbeddedServer | None = None
         self._lock: TableLock | None = None
 
-    def open(self) -> int:
-        """Starts or joins the embedded server unless there is a DSN, ends what an earlier attempt of this run left
-        on the server, takes the table's lock and checks the table; how many orphaned sessions were ended.
+    def check_words(self) -> None:
+        """Raises UsageError when the table's name or the DSN cannot be read; connects to nothing."""
+        from .database import dsn, table
+
+        table.TableName.parse(self._settings.table)
+        if self._settings.dsn is not None:
+            dsn.parse(self._settings.dsn)
+
+    def open(self, run: str) -> int:
+        """Starts or joins the embedded server unless there is a DSN, ends what an earlier attempt of `run` left on
+        the server, takes the table's lock and checks the table; how many orphaned sessions were ended.
 
         Raises DatabaseError or UsageError.
         """
@@ -33,9 +40,9 @@ class Backing:
 
         name = tables.TableName.parse(self._settings.table)
         self.dsn = self._embedded() if self._settings.dsn is None else self._settings.dsn
-        orphans = tablelock.end_orphans(self.dsn, self._run)
-        self._lock = tablelock.TableLock.acquire(self.dsn, name, self._run)
-        with connect(self.dsn, run=self._run, role="check") as connection:
+        orphans = tablelock.end_orphans(self.dsn, run)
+        self._lock = tablelock.TableLock.acquire(self.dsn, name, run)
+        with connect(self.dsn, run=run, role="check") as connection:
             tables.check(connection, name)
         return orphans
 

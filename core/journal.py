@@ -2,37 +2,49 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 
 from .errors import InputError, UsageError
 from .events import AnyEvent, Event, decode, encode
 
 
 class Journal:
-    """A file that events are appended to; each line reaches the operating system at once."""
+    """A file that events are appended to; each line reaches the operating system at once.
+
+    `last_seq` is the place of the last event that the file held when it was opened, 0 for a new one.
+    """
 
     def __init__(self, path: Path, *, append: bool = False) -> None:
-        """Begins `path` anew, or goes on at its end. Raises UsageError when it cannot be written."""
+        """Begins `path` anew, or goes on after its last whole line. Raises UsageError when it cannot be written."""
+        flags = os.O_RDWR if append else os.O_WRONLY | os.O_TRUNC
         try:
-            self._file = path.open("ab" if append else "wb", buffering=0)
+            # Without O_NONBLOCK a pipe that nobody reads would never open.
+            fd = os.open(path, flags | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+            os.set_blocking(fd, True)
+            self._file = os.fdopen(fd, "r+b" if append else "wb", buffering=0)
         except OSError as error:
             raise UsageError(f"{path} cannot be written ({error.strerror})") from None
+        self.last_seq = self._go_on() if append else 0
+
+    def _go_on(self) -> int:
+        """Cuts off a last line that was not finished; the place of the last event."""
+        data = self._file.read() or b""
+        end = data.rfind(b"\n") + 1
+        self._file.truncate(end)
+        self._file.seek(end)
+        lines = data[:end].splitlines(keepends=True)
+        return decode(lines[-1]).seq if lines else 0
 
     def write(self, event: Event) -> None:
-        self._file.write(encode(event))
+        """Raises OSError when the file takes no more."""
+        line = memoryview(encode(event))
+        while line:
+            line = line[self._file.write(line) or 0 :]
 
     def close(self) -> None:
         self._file.close()
-
-    def __enter__(self) -> Journal:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def read(path: Path) -> Iterator[AnyEvent]:

@@ -23,13 +23,15 @@ VARIABLE = "TOKENIZERS_PARALLELISM"
 _VALUES: dict[Parallelism, str | None] = {"on": "true", "off": "false", "unset": None}
 # Workers are the parallelism here: a BLAS pool in each would only fight for the same cores.
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_NOT_PASSED_ON = ("CVDEBUG_DSN",)  # it may hold a password, and the subject has it from its specification
 PRICE_DEADLINE_S = 25.0
 
 
 def environment(parallelism: Parallelism, base: Mapping[str, str] | None = None) -> dict[str, str]:
     """The subject's environment: the caller's, with the toggle set, or removed."""
     result = dict(os.environ if base is None else base)
-    result.pop(VARIABLE, None)
+    for name in (VARIABLE, *_NOT_PASSED_ON):
+        result.pop(name, None)
     value = _VALUES[parallelism]
     if value is not None:
         result[VARIABLE] = value
@@ -54,22 +56,22 @@ def _start(module: str, spec: SubjectSpec, output: IO[bytes], keep_open: tuple[i
     )
 
 
-def measure_price(spec: SubjectSpec) -> Price:
-    """The price of `spec.strategy`, measured by a short sample; unmeasured when that does not work."""
+def measure_price(spec: SubjectSpec, wake_fd: int) -> Price:
+    """The price of `spec.strategy`, by a short sample; unmeasured when that fails or `wake_fd` becomes readable."""
     assert spec.strategy is not None
     with Path(os.devnull).open("wb") as nowhere:
         tree = _start("cvdebug.core.pipeline.price", spec, nowhere, ())
         try:
-            return _read_price(tree.events_fd, spec.strategy)
+            return _read_price(tree.events_fd, spec.strategy, wake_fd)
         finally:
             tree.close()
 
 
-def _read_price(fd: int, strategy: Strategy) -> Price:
+def _read_price(fd: int, strategy: Strategy, wake_fd: int) -> Price:
     data, deadline = b"", time.monotonic() + PRICE_DEADLINE_S
     while not data.endswith(b"\n"):
-        ready, _, _ = select.select([fd], [], [], max(0.0, deadline - time.monotonic()))
-        piece = os.read(fd, 4096) if ready else b""
+        ready, _, _ = select.select([fd, wake_fd], [], [], max(0.0, deadline - time.monotonic()))
+        piece = os.read(fd, 4096) if fd in ready and wake_fd not in ready else b""
         if not piece:
             return Price(strategy=strategy)
         data += piece

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 
 from .events import Event, Source, stamp
@@ -11,16 +10,18 @@ from .state import RunState, fold
 
 
 class Publisher:
-    """`state` is the fold of everything that was published."""
+    """`state` is the fold of everything that was published; `trouble` says why a journal is not whole, if so."""
 
     def __init__(self) -> None:
         self.state = RunState()
+        self.trouble = ""
         self._journals: list[Journal] = []
         self._seq = 0
 
     def record(self, journal: Journal) -> None:
-        """Writes everything from now on to `journal` too."""
+        """Writes everything from now on to `journal` too, and goes on counting where it ends."""
         self._journals.append(journal)
+        self._seq = max(self._seq, journal.last_seq)
 
     def publish(self, event: Event, source: Source = "session") -> Event:
         """The event as it stands in the stream. One that the subject stamped keeps its time and source."""
@@ -30,10 +31,17 @@ class Publisher:
         else:
             event = stamp(event, at=time.time(), source=source, seq=self._seq)
         self.state = fold(self.state, event)
-        for journal in self._journals:
-            with contextlib.suppress(OSError):  # a full disk ends the record, not the run
-                journal.write(event)
+        for journal in list(self._journals):
+            self._write(journal, event)
         return event
+
+    def _write(self, journal: Journal, event: Event) -> None:
+        try:
+            journal.write(event)
+        except OSError as error:  # a full disk ends the record, not the run
+            self.trouble = f"the record of this run is not whole ({error.strerror})"
+            journal.close()
+            self._journals.remove(journal)
 
     def close(self) -> None:
         for journal in self._journals:

@@ -14,9 +14,11 @@ from typing import Any
 import msgspec
 
 from .errors import UsageError
+from .files import read_regular, reason
 from .settings import Parallelism, absolute, checked, nearest
 
 DEFAULT = "cv-pipeline"
+MAX_BYTES = 1 << 20
 _PATHS = ("input", "tokenizer")
 
 
@@ -99,11 +101,11 @@ def _locate(name: str) -> tuple[str, str, Path | None]:
     if name.endswith(".toml") or "/" in name:
         path = Path(name).expanduser()
         try:
-            return str(path), path.read_text(encoding="utf-8"), path.resolve().parent
+            return str(path), read_regular(path, MAX_BYTES).decode(), path.resolve().parent
         except UnicodeDecodeError:
             raise UsageError(f"{path} is not a text file") from None
-        except OSError as error:
-            raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{path} cannot be read: {reason(error)}") from None
     for shipped in _shipped():
         if shipped.name == name + ".toml":
             return f"{name}.toml", shipped.read_text(encoding="utf-8"), None

@@ -22,7 +22,7 @@ from . import events as ev
 from . import fix, launch
 from .attempt import Attempt
 from .backing import Backing
-from .errors import CvdebugError, ExitCode
+from .errors import CvdebugError, ExitCode, sentences
 from .hold import commands as hold_commands
 from .journal import Journal
 from .model import Strategy
@@ -52,7 +52,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Session:
-    """Runs one request. `events` may be iterated once; `cancel` and `fix` may be called from any thread or signal."""
+    """Runs one request. `events` may be iterated once; `cancel` and `fix` may be called from any thread or signal.
+
+    While `interruptible`, the session may wait for a server: a signal handler that raises KeyboardInterrupt after
+    `cancel` ends that wait.
+    """
 
     def __init__(self, request: Request) -> None:
         self._request = request
@@ -64,6 +68,7 @@ class Session:
         self._commands: deque[Strategy | signal.Signals] = deque()
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._began = time.monotonic()
+        self.interruptible = False
         self._fixed = False
         self._held = False
 
@@ -93,14 +98,22 @@ class Session:
             yield from self._run()
         except CvdebugError as error:
             yield self._finish("failed", error.exit_code, what=error.what, hint=error.hint)
+        except OSError as error:
+            where = f" ({error.filename})" if error.filename else ""
+            yield self._finish("failed", ExitCode.FAILED, what=f"the system refused: {error.strerror}{where}")
+        except KeyboardInterrupt:
+            yield self._interrupted(next((c for c in self._commands if isinstance(c, signal.Signals)), signal.SIGINT))
         finally:
             self._close()
 
     def _run(self) -> Iterator[ev.Event]:
+        self._backing = Backing(self._settings)
+        self._backing.check_words()
         spool = self._take_spool()
         yield self._publish(self._introduction(spool))
-        self._backing = Backing(self._settings, spool.manifest.run)
-        orphans = self._backing.open()
+        self.interruptible = True
+        orphans = self._backing.open(spool.manifest.run)
+        self.interruptible = False
         if orphans:
             plural = "s" if orphans > 1 else ""
             yield self._publish(ev.Log(text=f"ended {orphans} database session{plural} of an earlier attempt"))
@@ -114,7 +127,10 @@ class Session:
             self._publisher.record(Journal(self._request.record))
         spool = self._request.spool
         if spool is None:
-            spool = Spool.create(scenario=self._request.scenario.path, settings=public(self._settings))
+            written = public(self._settings)
+            spool = Spool.create(
+                scenario=self._request.scenario.path, settings=written, secret_dsn=written.dsn != self._settings.dsn
+            )
         self._spool = spool
         spool.lock()
         self._publisher.record(Journal(spool.path / "events.jsonl", append=True))
@@ -162,8 +178,11 @@ class Session:
             return self._finish("completed", ExitCode.COMPLETED)
         if failure is not None:
             return self._finish("failed", ExitCode.FAILED, what=failure.what, hint=failure.hint)
-        how = f"by {_signal_name(exit_code - 128)}" if exit_code > 128 else f"with exit code {exit_code}"
-        return self._finish("failed", ExitCode.FAILED, what=f"the subject ended {how} without a word")
+        if exit_code < 0:
+            who, how = "guardian", f"by {_signal_name(-exit_code)}"
+        else:
+            who, how = "subject", f"by {_signal_name(exit_code - 128)}" if exit_code > 128 else f"with code {exit_code}"
+        return self._finish("failed", ExitCode.FAILED, what=f"the {who} was ended {how}, without a word")
 
     # decisions
 
@@ -181,10 +200,10 @@ class Session:
         if self._finished is None and attempt.exit_code is None and attempt.stuck:
             yield from self._at_hang(attempt, spool, dsn)
         if self._finished is None and self._settings.timeout_s is not None:
-            yield from self._at_time_limit(self._settings.timeout_s)
+            yield from self._at_time_limit(self._settings.timeout_s, attempt)
 
     def _interrupted(self, by: signal.Signals) -> ev.Event:
-        if self.state.status == "proven deadlock" and self._request.on_hang == "hold":
+        if self._held and by is signal.SIGINT:
             return self._finish("hang", ExitCode.HANG, what="the hung tree was held, and is ended now")
         return self._finish("interrupted", 128 + by, what=f"interrupted by {by.name}")
 
@@ -197,10 +216,16 @@ class Session:
             self._held = True
             yield self._publish(ev.Held(pids=attempt.tree, commands=hold_commands(attempt.dead, attempt.tree)))
 
-    def _at_time_limit(self, timeout_s: float) -> Iterator[ev.Event]:
-        if time.monotonic() - self._began >= timeout_s:
-            what = f"the time limit of {timeout_s:g} s is over, and no hang is proven"
-            yield self._finish("timeout", ExitCode.TIMEOUT, what=what, hint="Look at it with --hold, or give it more.")
+    def _at_time_limit(self, timeout_s: float, attempt: Attempt) -> Iterator[ev.Event]:
+        if time.monotonic() - self._began < timeout_s:
+            return
+        over = f"the time limit of {timeout_s:g} s is over"
+        if attempt.dead:
+            pids = ", ".join(map(str, attempt.dead))
+            yield self._finish("hang", ExitCode.HANG, what=f"{over}, and PID {pids} can never go on")
+        else:
+            hint = "Give it more time, or look where it is with py-spy dump while it runs."
+            yield self._finish("timeout", ExitCode.TIMEOUT, what=f"{over}, and no hang is proven", hint=hint)
 
     def _fix(self, attempt: Attempt, strategy: Strategy, spool: Spool, dsn: str) -> Iterator[ev.Event]:
         """Plans a fix, says the plan, carries it out."""
@@ -213,7 +238,7 @@ class Session:
             return
         settings = fix.settings_for(strategy, self._settings)
         spec = msgspec.structs.replace(self._spec(spool, dsn), settings=public(settings), strategy=strategy)
-        price = launch.measure_price(spec)
+        price = launch.measure_price(spec, self._wake_read)
         embedded, counted = Spool.open(spool.path).progress()
         yield self._publish(
             fix.plan(
@@ -242,6 +267,8 @@ class Session:
         return self._publisher.publish(event)
 
     def _finish(self, outcome: ev.Outcome, exit_code: int, *, what: str = "", hint: str = "") -> ev.Event:
+        if self._publisher.trouble:
+            hint = sentences(hint, self._publisher.trouble)
         next_command = ""
         if outcome != "completed" and self._worth_keeping():
             next_command = f"cvdebug resume {self.state.run}"

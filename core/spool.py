@@ -7,7 +7,9 @@ cut). The folder is private to the user (0700) and locked while in use; it never
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import math
 import os
 import secrets
 import shutil
@@ -26,6 +28,7 @@ from .folders import runs_folder
 from .settings import Settings
 
 VERSION = 1
+LOCK_PATIENCE_S = 0.3
 DIMENSIONS = 1024  # of BAAI/bge-large-en-v1.5, and so of the table
 
 _DOCUMENT = np.dtype([("text", "<u8"), ("text_bytes", "<u8"), ("source", "<u8"), ("source_bytes", "<u4")])
@@ -47,6 +50,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     stage: Stage = "new"
     tokenizer: str = ""
     embedder: str = ""
+    secret_dsn: bool = False  # the DSN had a password, which is not written down
     documents: int = 0
     skipped: int = 0
     chunks: int = 0
@@ -76,19 +80,25 @@ class Spool:
     # opening, locking, removing
 
     @classmethod
-    def create(cls, *, scenario: str, settings: Settings) -> Spool:
-        """A new spool under a run name of its own. `settings` must hold no password."""
-        folder = runs_folder()
+    def create(cls, *, scenario: str, settings: Settings, secret_dsn: bool = False) -> Spool:
+        """A new spool, locked, under a run name of its own. `settings` must hold no password."""
         run = time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
+        folder = runs_folder()
+        hidden = folder / f".{run}"  # nobody prunes it before it is locked
+        manifest = Manifest(
+            run=run, created_at=time.time(), scenario=scenario, settings=settings, secret_dsn=secret_dsn
+        )
         try:
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o700)
-            (folder / run).mkdir(mode=0o700)
+            hidden.mkdir(mode=0o700)
+            spool = cls(hidden, manifest)
+            spool.save()
+            spool.lock()
+            spool.path = hidden.rename(folder / run)
         except OSError as error:
             hint = "Set CVDEBUG_HOME to a folder that you may write to."
             raise SpoolError(f"no spool can be made in {folder} ({error.strerror})", hint=hint) from None
-        spool = cls(folder / run, Manifest(run=run, created_at=time.time(), scenario=scenario, settings=settings))
-        spool.save()
         return spool
 
     @classmethod
@@ -115,15 +125,23 @@ class Spool:
     def lock(self) -> None:
         """Locks the spool for this process and for whoever inherits `lock_fd`.
 
-        Raises SpoolError when somebody else has it.
+        Raises SpoolError when somebody else has it. A glance of `in_use` is waited out.
         """
+        if self._lock is not None:
+            return
         handle = (self.path / "lock").open("ab")
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            handle.close()
-            raise SpoolError(f"run {self.manifest.run} is in use by another cvdebug") from None
-        self._lock = handle
+        deadline = time.monotonic() + LOCK_PATIENCE_S
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() < deadline:
+                    time.sleep(0.01)
+                    continue
+                handle.close()
+                raise SpoolError(f"run {self.manifest.run} is in use by another cvdebug") from None
+            self._lock = handle
+            return
 
     @property
     def lock_fd(self) -> int:
@@ -264,6 +282,27 @@ class Spool:
         self.vectors[indices] = vectors
         self.done[indices] = 1
 
+    def check(self) -> None:
+        """Raises SpoolError when a file of the spool is not as long as the others say it is."""
+        if self.manifest.stage == "new":
+            return
+        try:
+            documents, chunks = self._rows("documents", _DOCUMENT), self._rows("chunks", _CHUNK)
+            if len(documents) != self.manifest.documents:
+                raise self._damaged("documents")
+            last = documents[-1]
+            self._read("texts", last["text"], last["text_bytes"])
+            self._read("sources", last["source"], last["source_bytes"])
+            if self.manifest.stage != "loaded":
+                if len(chunks) != self.manifest.chunks:
+                    raise self._damaged("chunks")
+                _ = self.vectors, self.done, self.counts
+        except (OSError, ValueError, IndexError) as error:
+            raise SpoolError(
+                f"run {self.manifest.run} is damaged ({error})",
+                hint="Remove it with cvdebug runs prune, and start a new one.",
+            ) from None
+
     def progress(self) -> tuple[int, int]:
         """How many chunks have a vector, and how many a token count."""
         if self.manifest.stage in ("new", "loaded"):
@@ -287,7 +326,10 @@ class Spool:
     def _read(self, name: str, offset: int, size: int) -> bytes:
         if name not in self._files:
             self._files[name] = (self.path / name).open("rb")
-        return os.pread(self._files[name].fileno(), int(size), int(offset))
+        data = os.pread(self._files[name].fileno(), int(size), int(offset))
+        if len(data) != size:
+            raise self._damaged(name)
+        return data
 
     def _rows(self, name: str, dtype: np.dtype[Any]) -> Any:
         if name not in self._maps:
@@ -299,8 +341,17 @@ class Spool:
 
     def _map(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Any:
         if name not in self._maps:
+            wanted = math.prod(shape) * dtype.itemsize
+            if (self.path / name).stat().st_size != wanted:  # numpy would silently extend it
+                raise self._damaged(name)
             self._maps[name] = np.memmap(self.path / name, dtype=dtype, mode="r+", shape=shape)
         return self._maps[name]
+
+    def _damaged(self, name: str) -> SpoolError:
+        return SpoolError(
+            f"the file {name} of run {self.manifest.run} is damaged: it has not the size that the run gave it",
+            hint="Remove the run with cvdebug runs prune, and start a new one.",
+        )
 
 
 def in_use(path: Path) -> bool:
@@ -308,19 +359,26 @@ def in_use(path: Path) -> bool:
     try:
         with (path / "lock").open("rb") as handle:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
     except BlockingIOError:
         return True
+    except OSError:  # no lock file, or something else of that name: nobody can hold it
+        return False
     return False
 
 
 def spools() -> list[Spool]:
     """The spools of this user that can be read, the newest first."""
     found = []
-    for path in sorted(runs_folder().glob("*/manifest.json"), reverse=True):
-        try:
-            found.append(Spool.open(path.parent))
-        except SpoolError:
-            continue  # another version's: `runs` lists it by its folder
+    for path in folders():
+        with contextlib.suppress(SpoolError):
+            found.append(Spool.open(path))
     return found
+
+
+def folders() -> list[Path]:
+    """The folders of all runs, readable or not, the newest first."""
+    try:
+        paths = [path for path in runs_folder().iterdir() if path.is_dir() and not path.name.startswith(".")]
+    except OSError:
+        return []
+    return sorted(paths, reverse=True)

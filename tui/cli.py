@@ -7,12 +7,15 @@ Standard output is for data and results, standard error for what went wrong. Exi
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
 import sys
 from typing import Annotated, Any
 
 import typer
 
-from ..core.errors import CvdebugError
+from ..core.errors import CvdebugError, ExitCode
 from ..core.versions import version
 from . import database_commands, options, run_commands
 from .text import clean
@@ -108,6 +111,12 @@ def resume(
     tokenizer: options.TokenizerFile = None,
     embedder: options.Embedder = None,
     workers: options.Workers = None,
+    index: options.Index = None,
+    metric: options.Metric = None,
+    m: options.M = None,
+    ef_construction: options.EfConstruction = None,
+    lists: options.Lists = None,
+    maintenance_work_mem_mb: options.MaintenanceMemory = None,
     keep_spool: options.KeepSpool = None,
     timeout: options.Timeout = None,
     plain: options.PlainOutput = False,
@@ -116,8 +125,9 @@ def resume(
 ) -> None:
     """Finish a run that hung, failed or was killed, from what it had computed."""
     flags = {
-        "dsn": dsn, "tokenizer": tokenizer, "embedder": embedder, "workers": workers, "keep_spool": keep_spool,
-        "timeout_s": timeout,
+        "dsn": dsn, "tokenizer": tokenizer, "embedder": embedder, "workers": workers, "index": index,
+        "metric": metric, "m": m, "ef_construction": ef_construction, "lists": lists,
+        "maintenance_work_mem_mb": maintenance_work_mem_mb, "keep_spool": keep_spool, "timeout_s": timeout,
     }  # fmt: skip
     view = run_commands.View(json=json, plain=plain, record=record)
     raise typer.Exit(run_commands.resume(run, flags, fix_with, view))
@@ -184,8 +194,35 @@ def main() -> None:
 
     typer itself answers for usage errors (2), Ctrl-C (130) and a reader that went away.
     """
+    _settle_streams()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # so that a full disk is an error like any other
     except CvdebugError as error:
         sys.stderr.write(f"cvdebug: {clean(str(error))}\n")
         sys.exit(error.exit_code)
+    except OSError as error:
+        _silence_stdout()
+        sys.stderr.write(f"cvdebug: {error.strerror or error}\n")
+        sys.exit(ExitCode.FAILED)
+
+
+def _settle_streams() -> None:
+    """Output goes nowhere rather than nowhere to be found, and no character is too much for a terminal's encoding."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  (for as long as the process lives)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _silence_stdout() -> None:
+    """Keeps the interpreter from failing again when it flushes at exit."""
+    with contextlib.suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import sys
@@ -21,8 +22,8 @@ from ..core.fix import DEFAULT
 from ..core.folders import runs_folder
 from ..core.model import Strategy
 from ..core.session import OnHang, Request, Session
-from ..core.settings import Resolved, absolute, checked, nearest, resolve
-from ..core.spool import Spool, in_use, spools
+from ..core.settings import ENV_PREFIX, Resolved, nearest, resolve
+from ..core.spool import Spool, folders, in_use, spools
 from . import jsonl
 from .plain import Plain
 from .text import clean, size
@@ -65,9 +66,9 @@ def run(name: str | None, flags: Mapping[str, Any], ask: HangPolicy, view: View)
 
 def _with_absolute_paths(flags: Mapping[str, Any]) -> dict[str, Any]:
     """The subject has another working folder in mind than the caller: paths go out absolute."""
-    here = Path.cwd()
     return {
-        key: absolute(value, here) if key in ("input", "tokenizer") and value else value for key, value in flags.items()
+        key: os.path.abspath(os.path.expanduser(value)) if key in ("input", "tokenizer") and value else value
+        for key, value in flags.items()
     }
 
 
@@ -91,6 +92,8 @@ def _show(session: Session, view: View) -> int:
 
     def end(number: int, frame: FrameType | None) -> None:
         session.cancel(signal.Signals(number))
+        if session.interruptible:
+            raise KeyboardInterrupt
 
     before = {number: signal.signal(number, end) for number in _ENDING}
     stream = session.events()
@@ -109,24 +112,38 @@ def resume(run_name: str | None, flags: Mapping[str, Any], fix_with: str | None,
         raise UsageError("release ends workers of a live run, and there is none", hint="Use serial, or leave it out.")
     spool = _find(run_name)
     if spool is None or spool.manifest.stage == "verified":
-        which = f"run {spool.manifest.run} is complete" if spool else "no run is unfinished"
-        Console(stderr=True, highlight=False).print(f"{which}: there is nothing to resume.", markup=False)
+        which = f"run {spool.manifest.run} is complete" if spool else _nothing_unfinished()
+        sys.stderr.write(f"{which}: there is nothing to resume.\n")
         return 0
-    changes = {
-        key: checked(key, value, where="--" + key.replace("_", "-"))
-        for key, value in _with_absolute_paths(flags).items()
-        if value is not None
-    }
-    settings = msgspec.structs.replace(spool.manifest.settings, **changes)
-    origins = {key: "--" + key.replace("_", "-") for key in changes}
+    resolved = _resolved_anew(spool, flags)
     request = Request(
         scenario=_scenario_of(spool),
-        resolved=Resolved(settings, origins),
+        resolved=resolved,
         strategy=strategy,
         record=view.record,
         spool=spool,
     )
     return _show(Session(request), view)
+
+
+def _resolved_anew(spool: Spool, flags: Mapping[str, Any]) -> Resolved:
+    """The run's own settings, under what may be said anew at a resume by flags and variables."""
+    variables = {name: os.environ[name] for key in flags if (name := ENV_PREFIX + key.upper()) in os.environ}
+    before = {key: value for key, value in msgspec.to_builtins(spool.manifest.settings).items() if value is not None}
+    resolved = resolve(
+        flags=_with_absolute_paths(flags), environment=variables, scenario=before, scenario_name=spool.manifest.run
+    )
+    if spool.manifest.secret_dsn and resolved.origins["dsn"] == spool.manifest.run:
+        raise UsageError(
+            f"run {spool.manifest.run} used a DSN with a password, which is not written down",
+            hint="Give --dsn, or CVDEBUG_DSN, again.",
+        )
+    return resolved
+
+
+def _nothing_unfinished() -> str:
+    used = [spool.manifest.run for spool in spools() if spool.manifest.stage != "verified" and in_use(spool.path)]
+    return f"run {used[0]} is in use by another cvdebug" if used else "no run is unfinished"
 
 
 def _find(name: str | None) -> Spool | None:
@@ -155,28 +172,36 @@ def list_runs() -> None:
     """Prints the runs that left a spool."""
     console = Console(highlight=False)
     found = spools()
-    if not found:
+    if not folders():
         console.print("No run has left anything behind.")
         return
     table = Table(box=None, pad_edge=False)
-    for heading in ("run", "scenario", "state", "chunks", "embedded", "counted", "size"):
+    for heading in ("run", "scenario", "state", "chunks", "embedded", "size"):
         table.add_column(heading, no_wrap=True, justify="right" if heading in _NUMBERS else "left")
     for spool in found:
-        embedded, counted = spool.progress()
         manifest = spool.manifest
         table.add_row(
             *(Text(clean(text)) for text in (manifest.run, Path(manifest.scenario).stem, _state(spool))),
             f"{manifest.chunks:,}",
-            f"{embedded:,}",
-            f"{counted:,}",
+            _embedded(spool),
             size(sum(file.stat().st_size for file in spool.path.iterdir())),
         )
         spool.close()
     console.print(table)
+    for path in folders():
+        if path not in {spool.path for spool in found}:
+            console.print(Text(f"{path.name}  damaged, or of another version of cvdebug"))
     console.print("cvdebug resume RUN finishes one; cvdebug runs prune removes those that nobody uses.", style="dim")
 
 
-_NUMBERS = ("chunks", "embedded", "counted", "size")
+_NUMBERS = ("chunks", "embedded", "size")
+
+
+def _embedded(spool: Spool) -> str:
+    try:
+        return f"{spool.progress()[0]:,}"
+    except (SpoolError, OSError):
+        return "damaged"
 
 
 def _state(spool: Spool) -> str:
@@ -189,11 +214,11 @@ def prune(run_name: str | None) -> None:
     """Removes spools that nobody uses."""
     console = Console(highlight=False)
     if run_name is not None:
-        chosen = _find(run_name)
-        candidates = [chosen.path] if chosen else []
+        candidates = [path for path in folders() if path.name == run_name]
+        if not candidates:
+            raise UsageError(f"there is no run {run_name}", hint="cvdebug runs lists them.")
     else:
-        folder = runs_folder()
-        candidates = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+        candidates = folders()
     removed = 0
     for path in candidates:
         try:
@@ -208,7 +233,8 @@ def _remove(path: Path) -> None:
     """Removes a spool that nobody uses. Raises SpoolError when somebody does."""
     if in_use(path):
         raise SpoolError("another cvdebug uses it")
-    shutil.rmtree(path)
+    hidden = path.rename(path.with_name("." + path.name))  # nobody resumes it while it goes
+    shutil.rmtree(hidden)
 
 
 def list_scenarios() -> None:

@@ -97,7 +97,7 @@ def plan(
 
 
 def _validate(chosen: Overrides) -> None:
-    """pgvector's limits (hnsw.h, ivfflat.h)."""
+    """pgvector's limits (hnsw.h, ivfflat.h); the command line checks them before anything is computed."""
     limits = {
         "m": (chosen.m, 2, 100),
         "ef_construction": (chosen.ef_construction, 4, 1000),

@@ -147,6 +147,7 @@ def check(connection: Connection, table: TableName, *, dimensions: int = 1024) -
         marker = _check_ours(connection, table, kind=str(kind), owned=bool(owned))
         _check_columns(connection, table, oid, dimensions)
         _check_foreign_keys(connection, table, oid)
+        _check_inheritance(connection, table, oid)
     except psycopg.Error as error:
         raise translate(error) from error
     return TableState(marker=marker, extension=extension)
@@ -259,6 +260,16 @@ def _check_foreign_keys(connection: Connection, table: TableName, oid: object) -
         raise DatabaseError(
             f"The foreign key {row[0]} of {row[1]} refers to {table}, so that it cannot be emptied",
             hint=f"ALTER TABLE {row[1]} DROP CONSTRAINT {_quoted(str(row[0]))}, or use --table",
+        )
+
+
+def _check_inheritance(connection: Connection, table: TableName, oid: object) -> None:
+    """A table that inherits would show its rows among ours."""
+    row = _row(connection, "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = %s", oid)
+    if row is not None:
+        raise DatabaseError(
+            f"The table {row[0]} inherits from {table}, and its rows would stand among the loaded ones",
+            hint=f"ALTER TABLE {row[0]} NO INHERIT {table}, or use --table",
         )
 
 

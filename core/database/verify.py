@@ -7,7 +7,8 @@ property of the parameters, not a fault. Changes nothing in the database.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import msgspec
@@ -190,16 +191,18 @@ class _Verification:
         setting, widths = self._widths()
         steps = len(vectors) * (1 + len(widths))
         truth: list[list[tuple[int, float]]] = []
-        for number, vector in vectors:
-            self._progress(len(truth), steps, "exact neighbours, to measure recall against")
-            truth.append(self._neighbours(number, vector, width=None))
+        with self._searching(width=None):
+            for number, vector in vectors:
+                self._progress(len(truth), steps, "exact neighbours, to measure recall against")
+                truth.append(self._neighbours(number, vector))
         points: list[RecallPoint] = []
         for width in widths:
             done = len(vectors) * (1 + len(points))
             shares: list[float] = []
-            for (number, vector), exact in zip(vectors, truth, strict=True):
-                self._progress(done + len(shares), steps, f"recall at {setting} = {width}")
-                shares.append(recall(exact, self._neighbours(number, vector, width=width)))
+            with self._searching(width=width):
+                for (number, vector), exact in zip(vectors, truth, strict=True):
+                    self._progress(done + len(shares), steps, f"recall at {setting} = {width}")
+                    shares.append(recall(exact, self._neighbours(number, vector)))
             points.append(RecallPoint(setting=setting, value=width, recall=sum(shares) / len(shares)))
         self._progress(steps, steps, "recall measured")
         return tuple(points)
@@ -211,14 +214,19 @@ class _Verification:
         root = max(1, math.isqrt(lists))
         return "ivfflat.probes", tuple(sorted({1, root, min(lists, 3 * root), lists})[:3])
 
-    def _neighbours(self, number: int, vector: Any, *, width: int | None) -> list[tuple[int, float]]:
-        """The k nearest others with their distances: exactly (width None) or through the index."""
+    @contextmanager
+    def _searching(self, *, width: int | None) -> Iterator[None]:
+        """Searches inside are exact (width None) or go through the index."""
         kind: Literal["hnsw", "ivfflat"] = "ivfflat" if self._plan.kind == "ivfflat" else "hnsw"
         with self._connection.transaction(force_rollback=True):
             self._scans(index=width is not None)
             if width is not None:
                 set_search_width(self._connection, kind, width)
-            found = self._connection.execute(self._nearest(), self._values(vector, self._k + 1)).fetchall()
+            yield
+
+    def _neighbours(self, number: int, vector: Any) -> list[tuple[int, float]]:
+        """The k nearest others with their distances, in whichever way `_searching` set."""
+        found = self._connection.execute(self._nearest(), self._values(vector, self._k + 1)).fetchall()
         others = [(int(str(other)), float(str(distance))) for other, distance in found if other != number]
         return others[: self._k]
 

@@ -13,7 +13,7 @@ It never uses BLAS, whose threads would start in each worker, and by default nev
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..pipeline import generate
+from ..pipeline.windows import is_local
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -43,15 +44,32 @@ def fit_idf(tokenizer: Tokenizer) -> NDArray[np.float32]:
     least informative, which weighs FLOOR.
     """
     frequencies = np.zeros(_vocabulary(tokenizer), dtype=np.int64)
-    for index in range(REFERENCE_CVS):
-        encoding = tokenizer.encode(generate.cv(REFERENCE_SEED, index).text, add_special_tokens=False)
-        frequencies[np.unique(encoding.ids)] += 1
+    texts = [generate.cv(REFERENCE_SEED, index).text for index in range(REFERENCE_CVS)]
+    for ids in _distinct(tokenizer, texts):
+        frequencies[ids] += 1
     idf = (np.log((1 + REFERENCE_CVS) / (1 + frequencies)) + FLOOR).astype(np.float32)
     unknown = getattr(tokenizer.model, "unk_token", None)
     for number, token in tokenizer.get_added_tokens_decoder().items():
         if token.special:
             idf[number] = FLOOR if token.content == unknown else 0
     return idf
+
+
+def _distinct(tokenizer: Tokenizer, texts: list[str]) -> Iterator[list[int]]:
+    """The ids of the pieces in each text.
+
+    Where a word's pieces depend on that word alone, each distinct word is encoded once: a fifth of the time.
+    """
+    if not is_local(tokenizer):
+        yield from (list(set(tokenizer.encode(text, add_special_tokens=False).ids)) for text in texts)
+        return
+    words = list({word: None for text in texts for word in text.split()})
+    encoding = tokenizer.encode(words, is_pretokenized=True, add_special_tokens=False)
+    pieces: dict[str, set[int]] = {word: set() for word in words}
+    for piece, number in zip(encoding.ids, encoding.word_ids, strict=True):
+        if number is not None:  # content tokens all belong to a word
+            pieces[words[number]].add(piece)
+    yield from (list(set().union(*(pieces[word] for word in set(text.split())))) for text in texts)
 
 
 def _vocabulary(tokenizer: Tokenizer) -> int:

@@ -19,6 +19,7 @@ from typing import BinaryIO
 import msgspec
 
 from ..errors import InputError
+from ..files import NotAFile, read_regular, reason
 from . import generate
 from .document import Document, Skipped
 
@@ -79,7 +80,7 @@ def _is_folder(path: Path) -> bool:
             hint="Give a folder of .txt and .md files, or a .jsonl file.",
         ) from None
     except (OSError, ValueError) as error:
-        raise InputError(f"The input {_printable(path)} cannot be read: {_reason(error)}", hint=_UNREADABLE) from error
+        raise InputError(f"The input {_printable(path)} cannot be read: {reason(error)}", hint=_UNREADABLE) from error
     if stat.S_ISDIR(mode):
         return True
     if stat.S_ISREG(mode) and path.suffix.lower() == ".jsonl":
@@ -122,9 +123,9 @@ def _entries(folder: Path, *, top: Path) -> list[os.DirEntry[str] | Skipped]:
     except OSError as error:
         if folder == top:
             raise InputError(
-                f"The folder {_printable(folder)} cannot be read: {_reason(error)}", hint=_UNREADABLE
+                f"The folder {_printable(folder)} cannot be read: {reason(error)}", hint=_UNREADABLE
             ) from error
-        return [Skipped(f"{_source(folder, top)}/", f"cannot be read: {_reason(error)}")]
+        return [Skipped(f"{_source(folder, top)}/", f"cannot be read: {reason(error)}")]
     return [*sorted(entries, key=lambda entry: entry.name, reverse=True)]
 
 
@@ -138,30 +139,11 @@ def _nothing_in(folder: Path, others: Counter[str]) -> InputError:
 
 def _document(path: Path, source: str) -> Document | Skipped:
     try:
-        return Document(source, _checked(_text(_content(path))))
-    except _Unusable as error:
+        return Document(source, _checked(_text(read_regular(path, MAX_BYTES))))
+    except (_Unusable, NotAFile) as error:
         return Skipped(source, str(error))
     except OSError as error:
-        return Skipped(source, f"cannot be read: {_reason(error)}")
-
-
-def _content(path: Path) -> bytes:
-    """A regular file's bytes. Looks before it opens, and again after: opening a device can have effects."""
-    _regular(path.stat())
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:
-        _regular(os.fstat(descriptor))
-        data = file.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise _Unusable(f"larger than {MAX_BYTES >> 20} MB")
-    return data
-
-
-def _regular(status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise _Unusable("not a regular file")
-    if status.st_size > MAX_BYTES:
-        raise _Unusable(f"larger than {MAX_BYTES >> 20} MB")
+        return Skipped(source, f"cannot be read: {reason(error)}")
 
 
 def _text(data: bytes) -> str:
@@ -213,7 +195,7 @@ def _open_jsonl(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
     except OSError as error:
-        raise InputError(f"The file {_printable(path)} cannot be read: {_reason(error)}", hint=_UNREADABLE) from error
+        raise InputError(f"The file {_printable(path)} cannot be read: {reason(error)}", hint=_UNREADABLE) from error
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
@@ -259,7 +241,3 @@ def _printable(name: str | Path) -> str:
     """A name that can be shown and stored: undecodable bytes and control characters become escapes."""
     decoded = os.fsencode(name).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in decoded)
-
-
-def _reason(error: OSError | ValueError) -> str:
-    return (isinstance(error, OSError) and error.strerror) or str(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..errors import SpoolError
 from ..events import Embedded, Log, PhaseFinished, PhaseProgress, PhaseStarted
 from ..model import Phase
 from ..settings import Settings
@@ -80,6 +81,17 @@ def _clean_up(spool: Spool, emitter: Emitter, pool: Pool, kit: Kit) -> None:
         spool.counts[batch] = count_tokens(kit.tokenizer, spool.texts(batch))
         counted(len(batch))
     emitter.emit(PhaseFinished(phase=Phase.CLEANUP, done=total, total=total, detail=detail))
+
+
+def require_whole(spool: Spool) -> None:
+    """Raises SpoolError unless every chunk has a vector and a token count: nothing less may replace good rows."""
+    total = spool.manifest.chunks
+    embedded, counted = spool.progress()
+    if (embedded, counted) != (total, total):
+        raise SpoolError(
+            f"of {total:,} chunks {embedded:,} have a vector and {counted:,} a token count; nothing is stored",
+            hint="cvdebug resume computes what is missing.",
+        )
 
 
 def worker_spec(spool: Spool, settings: Settings, emitter: Emitter, observer_pid: int) -> WorkerSpec:

@@ -35,7 +35,7 @@ def load(spool: Spool, settings: Settings, emitter: Emitter) -> None:
         done = spool.manifest.documents
         emitter.emit(PhaseFinished(phase=Phase.LOAD, done=done, total=done, kept=True))
         return
-    total = documents.count(Path(settings.input)) if settings.input else settings.cvs
+    total = documents.count(Path(settings.input)) if settings.input is not None else settings.cvs
     emitter.emit(PhaseStarted(phase=Phase.LOAD, total=total, unit="documents", detail=_origin(settings)))
     spool.start_documents()
     loaded = skipped = 0
@@ -50,7 +50,9 @@ def load(spool: Spool, settings: Settings, emitter: Emitter) -> None:
         emitter.emit(PhaseProgress(phase=Phase.LOAD, done=loaded + skipped))
     if not loaded:
         raise InputError(
-            f"none of the {skipped} documents in {settings.input} can be read",
+            f"none of the {skipped:,} documents in {settings.input} can be read"
+            if skipped
+            else f"{settings.input} holds no document",
             hint="Each is named above with its reason; .txt and .md files must be UTF-8.",
         )
     spool.flush()
@@ -64,7 +66,7 @@ def _origin(settings: Settings) -> str:
 
 
 def _read(settings: Settings) -> Iterator[documents.Document | documents.Skipped]:
-    if settings.input:
+    if settings.input is not None:
         return documents.read(Path(settings.input))
     return documents.generated(settings.cvs, settings.seed)
 
@@ -79,9 +81,7 @@ def tokenize(spool: Spool, settings: Settings, emitter: Emitter) -> Kit:
     if not kept:
         emitter.emit(PhaseStarted(phase=Phase.TOKENIZE, total=total, unit="documents", detail=_windows()))
     kit, prints = _own_kit(spool, settings)
-    if kept:
-        _require_same(spool, prints)
-    else:
+    if not kept:
         chunks, tokens, elapsed_s = _cut_all(spool, kit.tokenizer, emitter)
         spool.allocate(chunks)
         spool.save(stage="tokenized", chunks=chunks, tokens=tokens, **prints)
@@ -92,13 +92,19 @@ def tokenize(spool: Spool, settings: Settings, emitter: Emitter) -> Kit:
 
 
 def _own_kit(spool: Spool, settings: Settings) -> tuple[Kit, dict[str, str]]:
-    """The subject's kit, with the fingerprints of its tokenizer and embedder; the weights are left in the spool."""
+    """The subject's kit, with the fingerprints of tokenizer and embedder; the weights go to the spool.
+
+    Raises SpoolError when chunks or vectors of another tokenizer or embedder are there already.
+    """
     path = Path(settings.tokenizer) if settings.tokenizer else None
     tokenizer = tokenizers.load(path)
     idf = fit_idf(tokenizer)
-    np.save(spool.path / IDF_FILE, idf)
     embedder = Lexical(tokenizer, idf, batch=settings.tokenize_in_workers)
-    return Kit(tokenizer, embedder), {"tokenizer": tokenizers.fingerprint(path), "embedder": embedder.fingerprint()}
+    prints = {"tokenizer": tokenizers.fingerprint(path), "embedder": embedder.fingerprint()}
+    if spool.manifest.stage != "loaded":
+        _require_same(spool, prints)
+    np.save(spool.path / IDF_FILE, idf)
+    return Kit(tokenizer, embedder), prints
 
 
 def _require_same(spool: Spool, prints: dict[str, str]) -> None:

@@ -82,11 +82,13 @@ class Steps:
     def run(self) -> None:
         """Runs every phase; what an earlier attempt finished is kept."""
         settings, spool, emitter = self.spec.settings, self.spool, self.emitter
+        spool.check()
         prepare.load(spool, settings, emitter)
         self.phase = Phase.TOKENIZE
         kit = prepare.tokenize(spool, settings, emitter)
         self.phase = Phase.EMBED
         self._embed(kit)
+        embed.require_whole(spool)
         self.phase = Phase.CONVERT
         store.convert_all(spool, emitter)
         self.phase = Phase.STORE

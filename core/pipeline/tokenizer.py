@@ -12,9 +12,11 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from ..errors import InputError
+from ..files import read_regular, reason
 
 SHIPPED = Path(__file__).with_name("wordpiece.json")
 
+MAX_BYTES = 256 << 20  # vocabularies of hundreds of thousands of pieces take tens of MB
 _HINT = "Give a tokenizer.json as the tokenizers library saves it, or leave the option out for the shipped one."
 _PROBE = "a b, é 字 \U0001f642 x1"
 """Every kind of character once, so that a vocabulary without its unknown token is refused here, not in the middle."""
@@ -43,11 +45,11 @@ def fingerprint(path: Path | None = None) -> str:
 
 def _content(path: Path | None) -> bytes:
     try:
-        return (path or SHIPPED).read_bytes()
+        return read_regular(path or SHIPPED, MAX_BYTES)
     except FileNotFoundError:
         raise InputError(f"The tokenizer file {path} does not exist", hint=_HINT) from None
     except (OSError, ValueError) as error:
-        raise InputError(f"The tokenizer file {path} cannot be read: {error}", hint=_HINT) from error
+        raise InputError(f"The tokenizer file {path} cannot be read: {reason(error)}", hint=_HINT) from error
 
 
 def _probe(tokenizer: Tokenizer, path: Path | None) -> None:

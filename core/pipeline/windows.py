@@ -130,7 +130,7 @@ class _Cutter:
             raise ValueError(f"an overlap of {overlap} tokens does not fit into windows of {limit}")
         self._text, self._tokenizer = text, tokenizer
         self._limit, self._overlap = limit, overlap
-        self._local = _is_local(tokenizer)
+        self._local = is_local(tokenizer)
         self._windows: list[Window] = []
         self._start = 0  # the character at which the next window begins
 
@@ -206,7 +206,7 @@ class _Cutter:
         return len(self._tokenizer.encode(self._text[self._start : end_char], add_special_tokens=False))
 
 
-def _is_local(tokenizer: Tokenizer) -> bool:
+def is_local(tokenizer: Tokenizer) -> bool:
     """Whether each word's tokens depend on that word alone: BERT's rules treat one character after the other."""
     return (
         isinstance(tokenizer.pre_tokenizer, BertPreTokenizer)

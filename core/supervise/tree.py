@@ -94,16 +94,41 @@ class Tree:
         self.events_fd = self.exit_fd = -1
 
     def _end_orphans(self) -> None:
-        """Kills what a killed guardian left behind: everything in the subject's session."""
+        """Kills what a killed guardian left behind: whoever holds the event pipe, and everything in their sessions."""
+        sessions = {self.subject_pid} if self.subject_pid else set()
         deadline = time.monotonic() + END_DEADLINE_S
-        while self.subject_pid and time.monotonic() < deadline:
-            left = [pid for pid in _session_members(self.subject_pid) if pid != os.getpid()]
+        while time.monotonic() < deadline:
+            sessions |= set(_pipe_writers(self.events_fd))
+            left = {pid for session in sessions for pid in [session, *_session_members(session)] if _lives(pid)}
             if not left:
                 return
             for pid in left:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.002)
+
+
+def _pipe_writers(read_end: int) -> list[int]:
+    """The other processes that hold the pipe whose read end is `read_end`."""
+    if read_end < 0:
+        return []
+    wanted, found = f"pipe:[{os.fstat(read_end).st_ino}]", []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit() or int(entry) == os.getpid():
+            continue
+        with contextlib.suppress(OSError):
+            for fd in os.listdir(f"/proc/{entry}/fd"):
+                if os.readlink(f"/proc/{entry}/fd/{fd}") == wanted:
+                    found.append(int(entry))
+                    break
+    return found
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    except (OSError, IndexError):
+        return False
 
 
 def _session_members(session: int) -> list[int]:

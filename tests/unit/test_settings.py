@@ -30,12 +30,17 @@ def test_flags_come_before_variables_before_the_scenario_before_defaults() -> No
 @pytest.mark.parametrize(
     ("flags", "environment", "sentence"),
     [
-        ({"workers": 0}, {}, r"--workers: .*0.*>= 1"),
+        ({"workers": 0}, {}, r"--workers cannot be 0 .*>= 1"),
         ({"start_method": "frok"}, {}, r"only fork, spawn, forkserver, thread\. Did you mean fork\?"),
-        ({}, {"CVDEBUG_WORKERS": "many"}, r"CVDEBUG_WORKERS: workers cannot be 'many'"),
+        ({}, {"CVDEBUG_WORKERS": "many"}, r"CVDEBUG_WORKERS cannot be 'many'"),
         ({"lists": 10}, {}, r"lists is a parameter of ivfflat.*Add --index ivfflat"),
         ({"input": "/x", "cvs": 3}, {}, r"--cvs is for the built-in generator"),
-        ({"timeout_s": 0.0}, {}, r"timeout"),
+        ({"timeout_s": 0.0}, {}, r"--timeout cannot be 0\.0"),
+        ({"m": 1}, {}, r"--m cannot be 1 .*>= 2"),
+        ({"m": 50, "ef_construction": 64}, {}, r"less than twice m\. Use 100 or more"),
+        ({"input": ""}, {}, r"--input cannot be ''"),
+        ({"tokenizer": "/no/such/file"}, {}, r"/no/such/file does not exist"),
+        ({}, {"CVDEBUG_DSN": ""}, r"CVDEBUG_DSN cannot be ''"),
     ],
 )
 def test_a_bad_value_names_its_origin(flags: dict[str, object], environment: dict[str, str], sentence: str) -> None:

@@ -29,7 +29,7 @@ def filled(chunks: int = 5) -> Spool:
     spool.add_chunks(0, text, [(i * 5, i * 5 + 4) for i in range(chunks)])
     spool.flush()
     spool.allocate(chunks)
-    spool.save(stage="tokenized", chunks=chunks)
+    spool.save(stage="tokenized", documents=1, chunks=chunks)
     return spool
 
 
@@ -52,14 +52,22 @@ def test_it_is_private_and_survives_being_opened_again(home: Path) -> None:
 
 
 def test_one_lock_at_a_time(home: Path) -> None:
-    spool = filled()
+    with filled() as spool:
+        assert in_use(spool.path)
+        spool.lock()  # its own lock is no obstacle
+        with pytest.raises(SpoolError, match="in use by another cvdebug"):
+            Spool.open(spool.path).lock()
     assert not in_use(spool.path)
-    spool.lock()
-    assert in_use(spool.path)
-    with pytest.raises(SpoolError, match="in use by another cvdebug"):
-        Spool.open(spool.path).lock()
-    spool.close()
-    assert not in_use(spool.path)
+
+
+@pytest.mark.parametrize("name", ["texts", "sources", "documents", "chunks", "vectors", "done", "counts"])
+def test_a_file_that_lost_its_end_is_found(home: Path, name: str) -> None:
+    with filled() as spool:
+        spool.check()
+    with (spool.path / name).open("r+b") as file:
+        file.truncate((spool.path / name).stat().st_size - 1)
+    with Spool.open(spool.path) as again, pytest.raises(SpoolError, match="damaged"):
+        again.check()
 
 
 def test_a_folder_that_is_no_spool_is_refused(home: Path) -> None:
