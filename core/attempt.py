@@ -9,16 +9,19 @@ import signal
 import time
 from collections.abc import Iterator
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from . import events as ev
 from . import launch
-from .diagnose.look import Look, Watcher
 from .errors import InputError
 from .observe import proc
 from .pipeline.spec import SubjectSpec
 from .publisher import Publisher
 from .spool import Spool
 from .tail import Tail
+
+if TYPE_CHECKING:
+    from .diagnose.look import Look
 
 LOOK_EVERY_S = 0.2
 _READ_BYTES = 1 << 16
@@ -34,6 +37,8 @@ class Attempt:
         self._tail = Tail(spool.path / "output.log")
         with (spool.path / "output.log").open("ab") as output:
             self._tree = launch.start_subject(spec, output, keep_open=(spool.lock_fd,))
+        from .diagnose.look import Watcher  # while the subject starts: it is not needed before, and takes its time
+
         os.set_blocking(self._tree.events_fd, False)
         self._partial = b""
         self._pipe_open = True

@@ -8,14 +8,14 @@ from ..errors import SpoolError
 from ..events import Embedded, Log, PhaseFinished, PhaseProgress, PhaseStarted
 from ..model import Phase
 from ..settings import Settings
-from ..spool import Spool
+from .content import Content
 from .emitter import Emitter
 from .kit import COUNT_BATCH, Kit, count_tokens
 from .pool import Pool, batches, shares
 from .spec import WorkerSpec
 
 
-def embed_and_clean_up(spool: Spool, settings: Settings, emitter: Emitter, pool: Pool, kit: Kit) -> None:
+def embed_and_clean_up(spool: Content, settings: Settings, emitter: Emitter, pool: Pool, kit: Kit) -> None:
     """Embeds what has no vector yet, counts what has no count yet, and ends the workers.
 
     Raises WorkerError when a worker fails or ends before its vectors are done. A worker lost during cleanup is
@@ -26,7 +26,7 @@ def embed_and_clean_up(spool: Spool, settings: Settings, emitter: Emitter, pool:
         _clean_up(spool, emitter, pool, kit)
 
 
-def nothing_left(spool: Spool, emitter: Emitter) -> bool:
+def nothing_left(spool: Content, emitter: Emitter) -> bool:
     """Whether an earlier attempt finished both phases; then they are shown as kept."""
     total = spool.manifest.chunks
     if spool.progress() != (total, total):
@@ -37,7 +37,7 @@ def nothing_left(spool: Spool, emitter: Emitter) -> bool:
     return True
 
 
-def _embed(spool: Spool, settings: Settings, emitter: Emitter, pool: Pool) -> None:
+def _embed(spool: Content, settings: Settings, emitter: Emitter, pool: Pool) -> None:
     total = spool.manifest.chunks
     todo = np.flatnonzero(spool.done == 0)
     kept = total - len(todo)
@@ -58,7 +58,7 @@ def _embed(spool: Spool, settings: Settings, emitter: Emitter, pool: Pool) -> No
     emitter.emit(Embedded(kept=kept, computed=len(todo)))
 
 
-def _clean_up(spool: Spool, emitter: Emitter, pool: Pool, kit: Kit) -> None:
+def _clean_up(spool: Content, emitter: Emitter, pool: Pool, kit: Kit) -> None:
     total = spool.manifest.chunks
     todo = np.flatnonzero(spool.counts == 0)
     done = total - len(todo)
@@ -83,7 +83,7 @@ def _clean_up(spool: Spool, emitter: Emitter, pool: Pool, kit: Kit) -> None:
     emitter.emit(PhaseFinished(phase=Phase.CLEANUP, done=total, total=total, detail=detail))
 
 
-def require_whole(spool: Spool) -> None:
+def require_whole(spool: Content) -> None:
     """Raises SpoolError unless every chunk has a vector and a token count: nothing less may replace good rows."""
     total = spool.manifest.chunks
     embedded, counted = spool.progress()
@@ -94,7 +94,7 @@ def require_whole(spool: Spool) -> None:
         )
 
 
-def worker_spec(spool: Spool, settings: Settings, emitter: Emitter, observer_pid: int) -> WorkerSpec:
+def worker_spec(spool: Content, settings: Settings, emitter: Emitter, observer_pid: int) -> WorkerSpec:
     """The specification that every worker starts from."""
     return WorkerSpec(
         role="", spool=str(spool.path), settings=settings, observer_pid=observer_pid, events_fd=emitter.fd

@@ -14,9 +14,9 @@ from ..errors import InputError, SpoolError
 from ..events import FileSkipped, Log, PhaseFinished, PhaseProgress, PhaseStarted, Tokenized
 from ..model import Phase
 from ..settings import Settings
-from ..spool import Spool
 from . import documents
 from . import tokenizer as tokenizers
+from .content import Content
 from .emitter import Emitter
 from .kit import IDF_FILE, Kit
 from .windows import LIMIT, OVERLAP, cut
@@ -29,7 +29,7 @@ BATCH_BYTES = 1 << 19  # about 130,000 tokens: some 13 MB of encodings
 SKIPPED_SHOWN = 100  # beyond that skipped inputs are only counted
 
 
-def load(spool: Spool, settings: Settings, emitter: Emitter) -> None:
+def load(spool: Content, settings: Settings, emitter: Emitter) -> None:
     """Reads every document into the spool. Raises InputError when none can be read."""
     if spool.manifest.stage != "new":
         done = spool.manifest.documents
@@ -71,7 +71,7 @@ def _read(settings: Settings) -> Iterator[documents.Document | documents.Skipped
     return documents.generated(settings.cvs, settings.seed)
 
 
-def tokenize(spool: Spool, settings: Settings, emitter: Emitter) -> Kit:
+def tokenize(spool: Content, settings: Settings, emitter: Emitter) -> Kit:
     """Cuts every document into windows and leaves the embedder's weights in the spool; the subject's own kit.
 
     Calls `encode_batch` in the subject: with parallelism on this starts the native thread pool.
@@ -91,7 +91,7 @@ def tokenize(spool: Spool, settings: Settings, emitter: Emitter) -> Kit:
     return kit
 
 
-def _own_kit(spool: Spool, settings: Settings) -> tuple[Kit, dict[str, str]]:
+def _own_kit(spool: Content, settings: Settings) -> tuple[Kit, dict[str, str]]:
     """The subject's kit, with the fingerprints of tokenizer and embedder; the weights go to the spool.
 
     Raises SpoolError when chunks or vectors of another tokenizer or embedder are there already.
@@ -107,7 +107,7 @@ def _own_kit(spool: Spool, settings: Settings) -> tuple[Kit, dict[str, str]]:
     return Kit(tokenizer, embedder), prints
 
 
-def _require_same(spool: Spool, prints: dict[str, str]) -> None:
+def _require_same(spool: Content, prints: dict[str, str]) -> None:
     """Vectors of two embedders must not meet in one table."""
     for what, fingerprint in prints.items():
         if getattr(spool.manifest, what) != fingerprint:
@@ -121,7 +121,7 @@ def _windows() -> str:
     return f"windows of {LIMIT} tokens, overlap {OVERLAP}"
 
 
-def _cut_all(spool: Spool, tokenizer: Tokenizer, emitter: Emitter) -> tuple[int, int, float]:
+def _cut_all(spool: Content, tokenizer: Tokenizer, emitter: Emitter) -> tuple[int, int, float]:
     """How many chunks and tokens all documents make, and the seconds that tokenizing took."""
     chunks = tokens = empty = 0
     elapsed_s = 0.0
@@ -143,7 +143,7 @@ def _cut_all(spool: Spool, tokenizer: Tokenizer, emitter: Emitter) -> tuple[int,
     return chunks, tokens, elapsed_s
 
 
-def _document_batches(spool: Spool) -> Iterator[tuple[int, int]]:
+def _document_batches(spool: Content) -> Iterator[tuple[int, int]]:
     """Ranges of documents, each bounded in number and in bytes."""
     sizes = spool.document_bytes()
     first, held = 0, 0

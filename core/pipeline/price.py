@@ -20,8 +20,8 @@ import msgspec
 
 from ..events import Price
 from ..model import Strategy
-from ..spool import Spool
 from . import kit as kits
+from .content import Content
 from .spec import SubjectSpec
 
 SAMPLE_S = 1.0
@@ -30,7 +30,7 @@ DEADLINE_S = 10.0
 
 def count_for_a_while(answers: Connection, spec: SubjectSpec) -> None:
     """Says "ready", counts batches of the corpus until the sample is over, and answers (texts, seconds)."""
-    spool = Spool.open(Path(spec.spool))
+    spool = Content.open(Path(spec.spool))
     kit = kits.build(spool.path, spec.settings)
     answers.send("ready")
     counted, began, chunks = 0, time.perf_counter(), spool.manifest.chunks

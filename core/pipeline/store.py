@@ -30,7 +30,7 @@ from ..events import (
     Verified,
 )
 from ..model import Phase
-from ..spool import DIMENSIONS, Spool
+from .content import DIMENSIONS, Content
 from .convert import convert
 from .emitter import Emitter
 from .kit import Kit
@@ -45,7 +45,7 @@ SAMPLE_QUERIES = (
 SAMPLE_HITS = 3
 
 
-def convert_all(spool: Spool, emitter: Emitter) -> None:
+def convert_all(spool: Content, emitter: Emitter) -> None:
     """Normalises every vector in place.
 
     Raises VectorError naming the chunk when one must not be stored; its done flag is taken back, so that a resume
@@ -73,7 +73,7 @@ class Loader:
     """Stores, indexes and verifies one spool's chunks. `entered` is told each phase as it begins."""
 
     def __init__(
-        self, spool: Spool, spec: SubjectSpec, emitter: Emitter, kit: Kit, entered: Callable[[Phase], None]
+        self, spool: Content, spec: SubjectSpec, emitter: Emitter, kit: Kit, entered: Callable[[Phase], None]
     ) -> None:
         self._spool = spool
         self._spec = spec

@@ -19,8 +19,8 @@ import msgspec
 from ..errors import CvdebugError, ExitCode
 from ..events import Failed, Log, SubjectStarted
 from ..model import Phase
-from ..spool import Spool
 from . import embed, prepare, store
+from .content import Content
 from .emitter import Emitter
 from .kit import Kit, allow_tracing
 from .pool import Pool
@@ -76,7 +76,7 @@ class Steps:
     def __init__(self, spec: SubjectSpec, emitter: Emitter) -> None:
         self.spec = spec
         self.emitter = emitter
-        self.spool = Spool.open(Path(spec.spool))
+        self.spool = Content.open(Path(spec.spool))
         self.phase = Phase.LOAD
 
     def run(self) -> None:

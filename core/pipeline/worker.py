@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import CvdebugError, VectorError
-from ..spool import DIMENSIONS, Spool
 from . import kit as kits
+from .content import DIMENSIONS, Content
 from .spec import WorkerSpec
 
 
@@ -52,7 +52,7 @@ def enter_process(orders: Connection, spec: WorkerSpec, kit: kits.Kit | None, fo
 
 
 def _serve(orders: Connection, spec: WorkerSpec, kit: kits.Kit | None) -> None:
-    spool = Spool.open(Path(spec.spool))
+    spool = Content.open(Path(spec.spool))
     try:
         own = kit or kits.build(spool.path, spec.settings)
         while (order := orders.recv()) is not None:
@@ -66,7 +66,7 @@ def _serve(orders: Connection, spec: WorkerSpec, kit: kits.Kit | None) -> None:
         spool.close()
 
 
-def _embed(spool: Spool, kit: kits.Kit, spec: WorkerSpec, indices: Any) -> None:
+def _embed(spool: Content, kit: kits.Kit, spec: WorkerSpec, indices: Any) -> None:
     vectors = kit.embedder.embed(spool.texts(indices))
     if vectors.shape != (len(indices), DIMENSIONS):
         raise VectorError(
@@ -80,7 +80,7 @@ def _embed(spool: Spool, kit: kits.Kit, spec: WorkerSpec, indices: Any) -> None:
     spool.put_vectors(indices, vectors)
 
 
-def _count(spool: Spool, kit: kits.Kit, indices: Any, orders: Connection) -> None:
+def _count(spool: Content, kit: kits.Kit, indices: Any, orders: Connection) -> None:
     for first in range(0, len(indices), kits.COUNT_BATCH):
         batch = indices[first : first + kits.COUNT_BATCH]
         spool.counts[batch] = kits.count_tokens(kit.tokenizer, spool.texts(batch))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from cvdebug.core import events as ev
-from cvdebug.core.spool import Spool
+from cvdebug.core.pipeline.content import Content
 
 from .driver import Command, until
 from .test_runs import assert_loaded
@@ -86,7 +86,7 @@ def test_kill_9_at_any_moment(command: Command, database: str, tmp_path: Path, m
 
 def flagged(path: Path) -> set[str]:
     """Digests of the texts whose vector is done."""
-    with Spool.open(path) as spool:
+    with Content.open(path) as spool:
         if spool.manifest.stage in ("new", "loaded"):
             return set()
         done = [index for index, flag in enumerate(spool.done) if flag]

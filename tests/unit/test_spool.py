@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cvdebug.core.errors import SpoolError
+from cvdebug.core.pipeline.content import DIMENSIONS, Content
 from cvdebug.core.settings import Settings
-from cvdebug.core.spool import DIMENSIONS, Spool, in_use, spools
+from cvdebug.core.spool import in_use, spools
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,8 +21,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def filled(chunks: int = 5) -> Spool:
-    spool = Spool.create(scenario="s", settings=Settings())
+def filled(chunks: int = 5) -> Content:
+    spool = Content.create(scenario="s", settings=Settings())
     spool.start_documents()
     text = "word " * chunks
     spool.add_document("döc", text)
@@ -40,7 +41,7 @@ def test_it_is_private_and_survives_being_opened_again(home: Path) -> None:
     spool.put_vectors([1, 3], np.full((2, DIMENSIONS), 0.5))
     spool.counts[[1]] = 7
     spool.close()
-    again = Spool.open(spool.path)
+    again = Content.open(spool.path)
     assert again.progress() == (2, 1)
     assert again.done.tolist() == [0, 1, 0, 1, 0]
     assert again.vectors[3, 9] == np.float32(0.5)
@@ -56,7 +57,7 @@ def test_one_lock_at_a_time(home: Path) -> None:
         assert in_use(spool.path)
         spool.lock()  # its own lock is no obstacle
         with pytest.raises(SpoolError, match="in use by another cvdebug"):
-            Spool.open(spool.path).lock()
+            Content.open(spool.path).lock()
     assert not in_use(spool.path)
 
 
@@ -66,19 +67,19 @@ def test_a_file_that_lost_its_end_is_found(home: Path, name: str) -> None:
         spool.check()
     with (spool.path / name).open("r+b") as file:
         file.truncate((spool.path / name).stat().st_size - 1)
-    with Spool.open(spool.path) as again, pytest.raises(SpoolError, match="damaged"):
+    with Content.open(spool.path) as again, pytest.raises(SpoolError, match="damaged"):
         again.check()
 
 
 def test_a_folder_that_is_no_spool_is_refused(home: Path) -> None:
     (home / "x").mkdir()
     with pytest.raises(SpoolError, match="not the spool of a run"):
-        Spool.open(home / "x")
+        Content.open(home / "x")
     with filled() as spool:
         manifest = spool.path / "manifest.json"
         manifest.write_text(manifest.read_text().replace('"version": 1', '"version": 99'))
     with pytest.raises(SpoolError, match="another version"):
-        Spool.open(spool.path)
+        Content.open(spool.path)
 
 
 def test_a_disk_that_is_too_small_is_said_before_anything_is_computed(home: Path) -> None:
@@ -95,7 +96,7 @@ def test_any_text_and_any_windows_come_back(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CVDEBUG_HOME", str(tmp_path_factory.mktemp("spool")))
-        spool = Spool.create(scenario="s", settings=Settings())
+        spool = Content.create(scenario="s", settings=Settings())
     with spool:
         spool.start_documents()
         for number, text in enumerate(texts):
