@@ -92,9 +92,9 @@ def test_a_pipe_in_place_of_a_file_blocks_nothing(command: Command, database: st
 
 
 @pytest.mark.parametrize(
-    ("redirection", "code"), [("> /dev/full", 1), (">&-", 0), ("2>&-", 0), ("< /dev/null >&- 2>&-", 0)]
+    ("form", "redirection", "code"),
+    [("--json", "> /dev/full", 1), ("--plain", "> /dev/full", 1), ("--plain", ">&-", 0), ("--json", ">&- 2>&-", 0)],
 )
-@pytest.mark.parametrize("form", ["--json", "--plain"])
 def test_odd_output_ends_in_a_sentence(command: Command, database: str, redirection: str, code: int, form: str) -> None:
     line = " ".join([*(f"'{word}'" for word in COMMAND), "run", form, *SMALL, "--dsn", f"'{database}'", redirection])
     run = subprocess.run(["bash", "-c", line], env=command.environment, capture_output=True, timeout=60, check=False)

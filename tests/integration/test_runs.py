@@ -169,7 +169,7 @@ def test_hold_keeps_the_tree_for_other_tools_until_it_is_interrupted(command: Co
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_an_interrupted_run_can_be_resumed(command: Command, database: str, number: signal.Signals, code: int) -> None:
-    process = command.start("run", "--dsn", database, "--cvs", "300", "--json")
+    process = command.start("run", "--dsn", database, "--cvs", "120", "--batch", "4", "--json")
     assert process.stdout is not None
     lines = iter(process.stdout.readline, b"")
     next(e for e in map(ev.decode, lines) if isinstance(e, ev.PhaseStarted) and e.phase is Phase.EMBED)
@@ -270,7 +270,7 @@ def test_a_scenario_of_ones_own(command: Command, database: str, tmp_path: Path)
 
 
 def test_a_killed_worker_is_named_and_the_run_can_be_resumed(command: Command, database: str) -> None:
-    process = command.start("run", "--dsn", database, "--cvs", "300", "--json")
+    process = command.start("run", "--dsn", database, "--cvs", "120", "--batch", "4", "--json")
     assert process.stdout is not None
     events = map(ev.decode, iter(process.stdout.readline, b""))
     worker = next(event for event in events if isinstance(event, ev.WorkerStarted))
