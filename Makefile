@@ -7,10 +7,10 @@ ARGS ?=
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench setup clean
+.PHONY: help run demo test test-all check bench setup clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 run: $(VENV)/.installed ## set everything up and run the pipeline on embedded defaults (ARGS="..." adds options)
 	$(BIN)/cvdebug run $(ARGS)
@@ -19,6 +19,9 @@ demo: $(VENV)/.installed ## the real deadlock, proven, then fixed
 	$(BIN)/cvdebug run --parallelism on --fix $(ARGS)
 
 test: $(VENV)/.installed-dev ## set everything up and run the tests
+	$(BIN)/python -m pytest -n auto -m "not slow" $(PYTEST_ARGS) tests
+
+test-all: $(VENV)/.installed-dev ## the tests that make test leaves out as well
 	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS) tests
 
 check: $(VENV)/.installed-dev ## ruff, mypy --strict, import-linter

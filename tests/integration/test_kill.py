@@ -58,7 +58,7 @@ def digest(text: str) -> str:
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("moment", range(3))
+@pytest.mark.parametrize("moment", [0, *(pytest.param(moment, marks=pytest.mark.slow) for moment in range(1, 5))])
 def test_kill_9_at_any_moment(command: Command, database: str, tmp_path: Path, method: str, moment: int) -> None:
     chance = random.Random(f"{method} {moment}")
     arguments = ("run", "--dsn", database, "--cvs", "80", "--start-method", method, "--batch", "8", "--json")
