@@ -70,6 +70,101 @@ class ProcessSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     forked: bool = False
 
 
+class WaitKind(StrEnum):
+    """What a thread is blocked on."""
+
+    RUNNING = "running"
+    FUTEX = "futex"  # of one address space: only a thread that shares it can wake the waiter
+    SHARED_FUTEX = "shared-futex"
+    PIPE_READ = "pipe-read"
+    PIPE_WRITE = "pipe-write"
+    SOCKET = "socket"
+    ACCEPT = "accept"
+    POLL = "poll"  # poll, ppoll
+    SELECT = "select"  # select, pselect
+    EPOLL = "epoll"
+    EVENT = "eventfd"
+    TIMER = "timerfd"
+    CHILD = "child"
+    VFORK = "vfork"
+    SLEEP = "sleep"
+    SIGNAL = "signal"
+    FILE_LOCK = "file-lock"
+    FILE = "file"
+    TERMINAL = "terminal"
+    IPC = "ipc"  # message queues and semaphores of System V and POSIX
+    IO_URING = "io-uring"
+    DISK = "disk"
+    STOPPED = "stopped"
+    TRACED = "traced"
+    FROZEN = "frozen"
+    ENDED = "ended"
+    UNKNOWN = "unknown"
+
+
+class Wait(msgspec.Struct, frozen=True, kw_only=True):
+    """What one thread waits for, and who could end it.
+
+    `text` is a phrase that follows the thread's name ("waits for data on pipe 12345, whose write end is held by
+    PID 7"). `timed` says that a timeout ends it. `external` says in words what outside of the tree, or unseen, could
+    end it; it is empty when only threads of the processes `pids` could (the waiting thread itself excepted).
+    `pids` names all that could be seen, processes outside of the tree too. `inodes` and `address` are what it waits
+    on: pipes and sockets, or the futex.
+    """
+
+    kind: WaitKind
+    text: str
+    timed: bool = False
+    external: str = ""
+    pids: tuple[int, ...] = ()
+    inodes: tuple[int, ...] = ()
+    address: int = 0
+    op: int = 0
+
+
+class DescriptorKind(StrEnum):
+    """What a file descriptor stands for, as far as waits are concerned."""
+
+    PIPE = "pipe"
+    SOCKET = "socket"
+    EVENTFD = "eventfd"
+    EPOLL = "epoll"
+    TIMERFD = "timerfd"
+    PIDFD = "pidfd"
+    OTHER = "other"
+
+
+class Descriptor(msgspec.Struct, frozen=True):
+    """An open file descriptor. `inode` is 0 where the kernel gives the object none of its own; `link` names it."""
+
+    fd: int
+    kind: DescriptorKind
+    inode: int
+    link: str
+
+
+class TreeSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """A tree of processes at one moment, with what its threads wait for.
+
+    `at_s` is monotonic. `processes` has the root first. `waits` is by TID; empty when only the threads were looked
+    at. `programs` is each process's executable without its folder, "" when that cannot be read. `musl` are the
+    processes on that C library. `couriers` are groups of processes, inside and outside of the tree, that a unix
+    socket connects: descriptors can travel between them; PID 0 stands for somebody who cannot be seen. `titles` are
+    the command lines of the processes outside that a wait names. `not_seen` says in sentences what could not be seen.
+    """
+
+    root: int
+    at_s: float
+    processes: tuple[ProcessSnapshot, ...]
+    waits: dict[int, Wait] = {}
+    descriptors: dict[int, tuple[Descriptor, ...]] = {}
+    programs: dict[int, str] = {}
+    musl: frozenset[int] = frozenset()
+    couriers: tuple[frozenset[int], ...] = ()
+    titles: dict[int, str] = {}
+    not_seen: tuple[str, ...] = ()
+
+
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
     """One frame of a stack. `module` is a shared object's path (native) or a dotted module; line 0 means unknown."""
 

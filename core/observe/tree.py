@@ -1,0 +1,169 @@
+"""A whole tree of processes at one moment: threads, descriptors, what each thread waits for, and what was not seen.
+
+A look is two snapshots: `take` reads the threads and then who holds what they wait on; `retake` reads the threads
+once more. Between the two, a thread that shows no movement was blocked all the time, and the holders were read while
+it was. Nothing is stopped, signalled or written to.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+from ..model import Descriptor, ProcessSnapshot, ThreadSnapshot, TreeSnapshot, Wait
+from . import environment, memory, proc
+from .calls import NUMBERS
+from .kernel import read
+from .proc import FUTEX_WAIT
+from .waits import decode
+from .wakers import resolve
+from .world import World
+
+# The lock of musl's C library looks like libgomp's on glibc.
+_PLAIN_OP = 0x80 | FUTEX_WAIT
+_GONE = frozenset("Xx")
+
+# A process by PID and start time (clock ticks since boot), which tells a reused PID.
+Known = tuple[int, int]
+
+
+def take(root: int, *, known: Iterable[Known] = ()) -> TreeSnapshot:
+    """The tree of `root` with all that its threads wait for; no processes when `root` is gone.
+
+    The tree has the descendants of `root`, what is left of its session when it leads one, and those of `known` that
+    still live: orphans that were seen below it before.
+    """
+    at_s = time.monotonic()
+    processes = _processes(root, known)
+    world = World(processes)
+    waits = {thread.tid: _wait(process, thread, world) for process in processes.values() for thread in process.threads}
+    return TreeSnapshot(
+        root=root,
+        at_s=at_s,
+        processes=tuple(processes.values()),
+        waits=waits,
+        descriptors={pid: found for pid in processes if (found := _descriptors(pid, world))},
+        programs={pid: _program(pid) for pid in processes},
+        musl=frozenset(pid for pid, process in processes.items() if _may_be_musl(process, waits)),
+        couriers=world.couriers,
+        titles=_titles(waits, processes),
+        not_seen=tuple(_not_seen(processes, world)),
+    )
+
+
+def retake(first: TreeSnapshot) -> TreeSnapshot:
+    """The threads of the same tree now, with whatever was added to it, and without their waits."""
+    at_s = time.monotonic()
+    pids = members(first.root, [(process.pid, process.start_ticks) for process in first.processes])
+    known = [process for process in first.processes if process.pid in pids]
+    processes = proc.snapshot_again(known) | proc.snapshot(set(pids) - {process.pid for process in known})
+    return TreeSnapshot(root=first.root, at_s=at_s, processes=tuple(processes.values()))
+
+
+def members(root: int, known: Iterable[Known] = ()) -> list[int]:
+    """The PIDs of the tree, root first, parents before children; empty when the root is gone.
+
+    A process whose first thread has ended counts as long as another thread of it lives.
+    """
+    rows = dict(_rows())
+    if root not in rows:
+        return []
+    remembered = dict(known)
+    children: dict[int, list[int]] = {}
+    orphans = []
+    for pid, (parent, session, start_ticks) in rows.items():
+        children.setdefault(parent, []).append(pid)
+        if session == root or remembered.get(pid) == start_ticks:
+            orphans.append(pid)
+    found: dict[int, None] = {}
+    for top in (root, *orphans):
+        below = [top]
+        for pid in below:
+            if pid not in found:
+                found[pid] = None
+                below.extend(children.get(pid, ()))
+    return list(found)
+
+
+def _rows() -> Iterable[tuple[int, tuple[int, int, int]]]:
+    """(PID, (parent, session, start time)) of every living process."""
+    for name in os.listdir("/proc"):
+        if name.isdigit() and (row := parse_row(read(f"/proc/{name}/stat"))) is not None:
+            yield int(name), row
+
+
+def parse_row(text: bytes) -> tuple[int, int, int] | None:
+    """Parent, session and start time of a stat line; None when it is cut short, or the process has ended for good."""
+    fields = text[text.rfind(b")") + 1 :].split(None, 20)
+    if len(fields) < 21 or fields[0].decode("ascii", "replace") in _GONE:
+        return None
+    try:
+        parent, session, threads, start_ticks = (int(fields[n]) for n in (1, 3, 17, 19))
+    except ValueError:
+        return None
+    return None if fields[0] == b"Z" and threads <= 1 else (parent, session, start_ticks)
+
+
+def _processes(root: int, known: Iterable[Known]) -> dict[int, ProcessSnapshot]:
+    return proc.snapshot(members(root, known))
+
+
+def _wait(process: ProcessSnapshot, thread: ThreadSnapshot, world: World) -> Wait:
+    request = decode(thread, _memory(process.pid), frozen=process.frozen)
+    return resolve(process, request, world)
+
+
+def _memory(pid: int) -> Callable[[int, int], bytes]:
+    return lambda address, size: memory.read_bytes(pid, address, size)
+
+
+def _descriptors(pid: int, world: World) -> tuple[Descriptor, ...]:
+    return world.table.descriptors.get(pid, ())
+
+
+def _program(pid: int) -> str:
+    try:
+        return os.path.basename(os.readlink(f"/proc/{pid}/exe"))
+    except OSError:
+        return ""
+
+
+def _may_be_musl(process: ProcessSnapshot, waits: Mapping[int, Wait]) -> bool:
+    wait = waits.get(process.pid)
+    return wait is not None and wait.op == _PLAIN_OP and environment.uses_musl(process.pid)
+
+
+def _titles(waits: Mapping[int, Wait], inside: Collection[int]) -> dict[int, str]:
+    """The command lines of those outside of the tree that a wait names."""
+    outside = {pid for wait in waits.values() for pid in wait.pids if pid not in inside}
+    return {pid: " ".join(proc.parse_cmdline(read(f"/proc/{pid}/cmdline"))) for pid in sorted(outside)}
+
+
+def _not_seen(processes: Mapping[int, ProcessSnapshot], world: World) -> Iterable[str]:
+    if not NUMBERS:
+        yield "what the threads wait for: the numbers of the system calls are not known for this processor"
+    if world.blind_inside:
+        numbers = ", ".join(map(str, world.blind_inside))
+        yield f"the open descriptors of PID {numbers}: it takes the same user and the right to trace"
+    silent = [pid for pid, process in processes.items() if _refuses(process)]
+    if silent:
+        yield f"the system calls of PID {', '.join(map(str, silent))}: it takes the same user and the right to trace"
+    if world.blind_outside:
+        yield "what other users' processes hold: a pipe or socket inherited from one of them is taken to be in use"
+    if not world.table.complete:
+        yield "all holders of pipes and sockets: processes appear faster than they can be looked at"
+
+
+def _refuses(process: ProcessSnapshot) -> bool:
+    """Whether a thread's system call is a secret, and not only in motion."""
+    asleep = next((thread for thread in process.threads if thread.state == "S" and thread.syscall is None), None)
+    if asleep is None:
+        return False
+    try:
+        os.close(os.open(f"/proc/{process.pid}/task/{asleep.tid}/syscall", os.O_RDONLY | os.O_CLOEXEC))
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
