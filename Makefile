@@ -7,7 +7,7 @@ ARGS ?=
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-all check bench setup clean
+.PHONY: help run demo test test-all check soak bench setup clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -30,6 +30,9 @@ check: $(VENV)/.installed-dev ## ruff, mypy --strict, import-linter
 	MYPYPATH=$(VENV)/links $(BIN)/mypy -p cvdebug.core -p cvdebug.tui -p cvdebug.scenarios
 	MYPYPATH=$(VENV)/links $(BIN)/mypy tests
 	PYTHONPATH=$(VENV)/links $(BIN)/lint-imports --no-logo
+
+soak: $(VENV)/.installed-dev ## 10,000 looks at a healthy program: not one false alarm (about a quarter of an hour)
+	CVDEBUG_SOAK_LOOKS=10000 $(BIN)/python -m pytest -n 0 --timeout 3600 tests/integration/test_soak.py
 
 bench: $(VENV)/.installed-dev ## each figure beside its baseline (minutes; BENCH="store index" chooses)
 	$(BIN)/python -m tests.bench $(BENCH)
