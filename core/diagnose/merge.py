@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 
 import msgspec
 
@@ -29,12 +30,20 @@ def _united(group: Sequence[Verdict]) -> Verdict:
 
 
 def _facts(group: Sequence[Verdict], culprits: Sequence[Culprit]) -> tuple[str, ...]:
-    """A fact that holds of several is told once, behind all their names; facts of no process in particular once."""
+    """A fact that holds of several is told once, behind their names; facts of no process in particular once.
+
+    The processes' lines are taken in turn, so that facts of one kind stand together.
+    """
     holders: dict[str, list[str]] = {}
-    for line in dict.fromkeys(line for verdict in group for line in verdict.evidence):
+    lines = (line for row in zip_longest(*(verdict.evidence for verdict in group)) for line in row if line)
+    for line in dict.fromkeys(lines):
         name, fact = _split(line, culprits)
         holders.setdefault(fact, []).extend([name] if name else [])
-    return tuple(f"{', '.join(names)}: {fact}" if names else fact for fact, names in holders.items())
+    return tuple(f"{_names(names, culprits)}: {fact}" if names else fact for fact, names in holders.items())
+
+
+def _names(names: Sequence[str], culprits: Sequence[Culprit]) -> str:
+    return "each of them" if len(names) == len(culprits) > 1 else ", ".join(names)
 
 
 def _split(line: str, culprits: Sequence[Culprit]) -> tuple[str, str]:
