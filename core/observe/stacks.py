@@ -61,7 +61,7 @@ def dump(pid: int, *, native: bool, deadline_s: float = 5.0) -> list[Stack]:
     Raises ObserveError when py-spy is missing, refused, too slow, or when the process is no Python or gone.
     """
     mode = "--native" if native else "--nonblocking"
-    command = [_executable(), "dump", "--json", mode, "--pid", str(pid)]
+    command = [executable(), "dump", "--json", mode, "--pid", str(pid)]
     with _one_at_a_time(pid):
         try:
             done = subprocess.run(
@@ -150,7 +150,8 @@ def _one_at_a_time(pid: int) -> Iterator[None]:
             _turn.notify_all()
 
 
-def _executable() -> str:
+def executable() -> str:
+    """The py-spy beside this Python, or on PATH. Raises ObserveError when there is none."""
     beside = Path(sysconfig.get_path("scripts")) / "py-spy"
     if os.access(beside, os.X_OK):
         return str(beside)

@@ -203,7 +203,7 @@ def test_a_frozen_process_is_not_called_dead(freezer: tuple[Path, Path, str, str
 
 
 def test_without_py_spy_the_verdict_is_a_deadlock_that_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stacks, "_executable", lambda: "/nonexistent/py-spy")
+    monkeypatch.setattr(stacks, "executable", lambda: "/nonexistent/py-spy")
     with running("rayon_fork.py", "fork", "true") as program:
         verdict = only(look_until_dead(watch(program), program))
         assert (verdict.slug, verdict.certainty) == ("deadlock", Certainty.PROVEN)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -158,7 +159,9 @@ def test_hold_keeps_the_tree_for_other_tools_until_it_is_interrupted(command: Co
     assert process.stdout is not None
     lines = iter(process.stdout.readline, b"")
     held = next(event for event in map(ev.decode, lines) if isinstance(event, ev.Held))
-    assert any(line.startswith("py-spy dump --native --pid") for line in held.commands)
+    py_spy = next(line for line in held.commands if "py-spy dump --native --pid" in line)
+    shown = subprocess.run(["bash", "-c", py_spy], capture_output=True, text=True, timeout=60, check=True)
+    assert "LockLatch" in shown.stdout
     assert any(line.startswith("gdb -p") for line in held.commands)
     assert any("strace" in line for line in held.commands)
     assert set(held.pids) <= set(command.left())

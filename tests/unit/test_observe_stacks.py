@@ -111,7 +111,7 @@ def test_two_dumps_of_one_process_take_turns(tmp_path: Path, monkeypatch: pytest
     script = tmp_path / "py-spy"
     script.write_text('#!/bin/sh\nmkdir "$0.$5" || exit 1\nsleep 0.05\nrmdir "$0.$5"\necho "[]"\n')
     script.chmod(0o755)
-    monkeypatch.setattr(stacks, "_executable", lambda: str(script))
+    monkeypatch.setattr(stacks, "executable", lambda: str(script))
     results: list[object] = []
     threads = [
         threading.Thread(target=lambda: results.append(stacks.dump(os.getpid(), native=False))) for _ in range(4)
@@ -138,7 +138,7 @@ def test_a_failure_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     executable = tmp_path / "py-spy"
     executable.write_text(f"#!/bin/sh\n{script}\n")
     executable.chmod(0o755)
-    monkeypatch.setattr(stacks, "_executable", lambda: str(executable))
+    monkeypatch.setattr(stacks, "executable", lambda: str(executable))
     with pytest.raises(ObserveError, match=said):
         stacks.dump(os.getpid(), native=False, deadline_s=0.5)
 
