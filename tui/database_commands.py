@@ -66,4 +66,4 @@ def stop() -> None:
 
     if not embedded.stop():
         raise DatabaseError("the embedded server is in use by another cvdebug", hint="It stops with the last of them")
-    sys.stderr.write("The embedded server is stopped.\n")
+    sys.stderr.write("The embedded server is not running any more.\n")
