@@ -70,7 +70,7 @@ def _clean_up(spool: Content, emitter: Emitter, pool: Pool, kit: Kit) -> None:
         done += count
         emitter.emit(PhaseProgress(phase=Phase.CLEANUP, done=done, total=total))
 
-    lost = pool.count(shares([worker.given for worker in pool.workers], todo), counted)
+    lost = pool.count(shares([worker.given for worker in pool.workers], todo, total), counted)
     left = np.flatnonzero(spool.counts == 0)
     if len(left):
         roles = ", ".join(worker.role for worker in lost)

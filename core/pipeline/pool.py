@@ -209,10 +209,14 @@ def batches(indices: Indices, size: int) -> Iterator[Indices]:
         yield indices[first : first + size]
 
 
-def shares(given: list[list[Indices]], wanted: Indices) -> list[Indices]:
-    """Who counts what: each worker the `wanted` chunks it was given, and what nobody was given in turn."""
-    wanted_set = np.sort(wanted)
-    own = [np.concatenate(batches) if batches else np.zeros(0, dtype=np.int64) for batches in given]
-    own = [np.intersect1d(chunks, wanted_set) for chunks in own]
-    orphaned = np.setdiff1d(wanted_set, np.concatenate(own)) if own else wanted_set
-    return [np.concatenate((chunks, orphaned[number :: len(own)])) for number, chunks in enumerate(own)]
+def shares(given: list[list[Indices]], wanted: Indices, total: int) -> list[Indices]:
+    """Who counts what: each worker the `wanted` of `total` chunks that it was given, and the rest in turn."""
+    owner = np.full(total, -1, dtype=np.int16)
+    for number, chunks in enumerate(given):
+        for indices in chunks:
+            owner[indices] = number
+    owners = owner[wanted]
+    orphans = np.flatnonzero(owners == -1)
+    for number in range(len(given)):
+        owners[orphans[number :: len(given)]] = number
+    return [wanted[owners == number] for number in range(len(given))]

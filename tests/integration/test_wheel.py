@@ -42,6 +42,7 @@ def test_the_wheel_holds_the_tree(wheel: Path) -> None:
     assert packed == tree
 
 
+@pytest.mark.slow
 def test_it_runs_from_a_fresh_venv_in_any_folder(wheel: Path, database: str, tmp_path: Path) -> None:
     python = tmp_path / "venv" / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
