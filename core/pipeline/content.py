@@ -85,6 +85,11 @@ class Content(Spool):
 
     # chunks
 
+    def start_chunks(self) -> None:
+        """Forgets what an earlier, unfinished tokenizing wrote."""
+        self._drop()
+        (self.path / "chunks").write_bytes(b"")
+
     def add_chunks(self, document: int, text: str, spans: Iterable[tuple[int, int]]) -> int:
         """Appends the windows (start, end) in characters of a document's `text`, in order; how many there were."""
         base = int(self._rows("documents", _DOCUMENT)[document]["text"])

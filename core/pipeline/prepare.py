@@ -125,6 +125,7 @@ def _cut_all(spool: Content, tokenizer: Tokenizer, emitter: Emitter) -> tuple[in
     """How many chunks and tokens all documents make, and the seconds that tokenizing took."""
     chunks = tokens = empty = 0
     elapsed_s = 0.0
+    spool.start_chunks()
     for first, last in _document_batches(spool):
         texts = [spool.document(index) for index in range(first, last)]
         began = time.perf_counter()

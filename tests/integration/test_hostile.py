@@ -43,6 +43,19 @@ def test_a_damaged_spool_never_replaces_good_rows(command: Command, database: st
     assert command.run("runs").code == 0
 
 
+def test_a_run_killed_while_tokenizing_stores_each_chunk_once(command: Command, database: str) -> None:
+    process = command.start("run", "--dsn", database, "--cvs", "400", "--json")
+    assert process.stdout is not None
+    for event in map(ev.decode, iter(process.stdout.readline, b"")):
+        if isinstance(event, ev.PhaseProgress) and event.phase is Phase.TOKENIZE and event.done >= 128:
+            process.kill()
+            break
+    process.communicate()
+    (spool,) = command.spools()
+    assert (spool / "chunks").stat().st_size > 0
+    assert_loaded(database, command.events("resume", "--dsn", database))
+
+
 def test_a_guardian_killed_at_once_leaves_no_orphan(command: Command, database: str) -> None:
     """Before the subject has said a word, and so before anybody knows its PID."""
     process = command.start("run", "--dsn", database, "--cvs", "200", "--json")
