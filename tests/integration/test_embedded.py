@@ -196,7 +196,13 @@ def test_a_pid_used_again_does_not_keep_it_from_starting(home: Path) -> None:
         bystander.wait()
 
 
-@pytest.mark.parametrize("sign", ["initdb-*/PG_VERSION", "initdb-*/base/1", "data-18", "run/.s.PGSQL.5432"])
+@pytest.mark.parametrize(
+    "sign",
+    [
+        "initdb-*/base/1",
+        *(pytest.param(at, marks=pytest.mark.slow) for at in ("initdb-*/PG_VERSION", "data-18", "run/.s.PGSQL.5432")),
+    ],
+)
 def test_a_kill_while_it_is_made_harms_nobody(home: Path, sign: str) -> None:
     user = start_user(home)
     assert line(user) == "begun"

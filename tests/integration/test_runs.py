@@ -170,7 +170,14 @@ def test_hold_keeps_the_tree_for_other_tools_until_it_is_interrupted(command: Co
     assert process.returncode == 3
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (signal.SIGINT, 130),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, 129, marks=pytest.mark.slow),
+    ],
+)
 def test_an_interrupted_run_can_be_resumed(command: Command, database: str, number: signal.Signals, code: int) -> None:
     process = command.start("run", "--dsn", database, "--cvs", "120", "--batch", "4", "--json")
     assert process.stdout is not None

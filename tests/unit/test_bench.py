@@ -70,6 +70,7 @@ def test_a_baseline_is_short_and_knows_nothing_of_the_machinery(script: Path) ->
         assert machinery not in text
 
 
+@pytest.mark.slow
 def test_a_tiny_benchmark_runs() -> None:
     command = [sys.executable, "-m", "tests.bench", "store", "--rows", "50", "--insert-rows", "20", "--rounds", "1"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
