@@ -146,7 +146,8 @@ def _(event: ev.RunFinished, state: RunState) -> Iterator[Line]:
         yield from summary(state)
         return
     style = "yellow" if event.outcome == "interrupted" else "bold red"
-    yield Text(f"\n✗ {event.outcome}: {clean(sentences(event.what, event.hint))}", style=style)
+    head = "" if event.what.startswith(event.outcome) else f"{event.outcome}: "
+    yield Text(f"\n✗ {head}{clean(sentences(event.what, event.hint))}", style=style)
     if event.next_command:
         what = "To finish it, with every vector kept" if event.outcome == "hang" else "To go on from what is kept"
         yield Text.assemble(f"{what}: ", (event.next_command, "cyan"))

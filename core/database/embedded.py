@@ -86,10 +86,6 @@ class EmbeddedServer:
         return self._layout.home
 
     @property
-    def log_path(self) -> Path:
-        return self._layout.log
-
-    @property
     def psql_path(self) -> Path:
         """The psql that came with the server."""
         return installed() / "bin" / "psql"

@@ -55,10 +55,6 @@ class Tree:
         self.subject_pid = 0  # the subject says it in its first event
         self._send(stdin)
 
-    @property
-    def guardian_pid(self) -> int:
-        return self._guardian.pid
-
     def _send(self, data: bytes) -> None:
         assert self._guardian.stdin is not None
         with contextlib.suppress(BrokenPipeError):
