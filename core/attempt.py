@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from . import events as ev
 from . import launch
 from .errors import InputError
+from .model import Certainty, Verdict
 from .observe import proc
 from .pipeline.spec import SubjectSpec
 from .publisher import Publisher
@@ -21,9 +22,16 @@ from .spool import Spool
 from .tail import Tail
 
 if TYPE_CHECKING:
-    from .diagnose.look import Look
+    from .diagnose.follow import Look
 
 LOOK_EVERY_S = 0.2
+# The part of one core that thorough looks may take: more than elsewhere, as a verdict is wanted at once.
+PACE = 0.05
+# After so long without a word of the subject an unproven hang is believed, and what is no hang is said too.
+SILENCE_S = 1.0
+# Work in the database is told of although the subject counts its progress, when it lasts.
+DATABASE_WORK = frozenset({"slow-index-build", "db-lock-active-holder"})
+LASTING_S = 3.0
 _READ_BYTES = 1 << 16
 
 
@@ -37,20 +45,30 @@ class Attempt:
         self._tail = Tail(spool.path / "output.log")
         with (spool.path / "output.log").open("ab") as output:
             self._tree = launch.start_subject(spec, output, keep_open=(spool.lock_fd,))
-        from .diagnose.look import Watcher  # while the subject starts: it is not needed before, and takes its time
+        from .diagnose.follow import Follower  # while the subject starts: it is not needed before, and takes its time
+        from .diagnose.investigate import Options
 
         os.set_blocking(self._tree.events_fd, False)
         self._partial = b""
         self._pipe_open = True
-        self._watcher = Watcher(self._root, roles=self._role)
+        self._follower = Follower(self._root, Options(roles=self._role), pace=PACE)
         self._look: Look | None = None
         self._next_look = time.monotonic() + LOOK_EVERY_S
         self._said: dict[str, tuple[int, ...]] = {}
+        self._since_s: dict[str, float] = {}
+        self._heard_s = time.monotonic()
 
     @property
     def dead(self) -> tuple[int, ...]:
-        """The processes that are proven dead."""
-        return self._look.dead if self._look else ()
+        """The workers that are proven dead, and are not only waiting for others that are."""
+        proven = [v for v in self._look.verdicts if v.certainty is Certainty.PROVEN] if self._look else []
+        culprits = dict.fromkeys(culprit.pid for verdict in proven for culprit in verdict.culprits)
+        return tuple(pid for pid in culprits if pid != self._tree.subject_pid)
+
+    @property
+    def proven(self) -> bool:
+        """Whether the hang is proven: the subject's main thread can never go on."""
+        return self._look is not None and self._look.root_dead
 
     @property
     def tree(self) -> tuple[int, ...]:
@@ -83,6 +101,7 @@ class Attempt:
             if not data:
                 self._pipe_open = False
                 return
+            self._heard_s = time.monotonic()
             *lines, self._partial = (self._partial + data).split(b"\n")
             for line in lines:
                 yield self._publisher.publish(self._event(line))
@@ -105,15 +124,35 @@ class Attempt:
         if not self._tree.subject_pid:
             return
         state = self._publisher.state
-        look = self._look = self._watcher.look(result_pending=state.result_pending)
+        look = self._look = self._follower.look(result_pending=state.result_pending)
+        yield from (self._publisher.publish(ev.verdict_event(verdict), "diagnosis") for verdict in self._news(look))
+        unproven = any(verdict.certainty in (Certainty.CERTAIN, Certainty.LIKELY) for verdict in look.verdicts)
+        stuck = look.root_dead or (unproven and self._is_silent)
+        if stuck and not self.stuck:
+            yield self._publisher.publish(ev.Stuck(phase=state.phase, dead=self.dead), "diagnosis")
+        self.stuck = stuck
+
+    @property
+    def _is_silent(self) -> bool:
+        return time.monotonic() - self._heard_s >= SILENCE_S
+
+    def _news(self, look: Look) -> Iterator[Verdict]:
+        """The verdicts of a look that are to be said: hangs when their culprits change, the others once."""
+        now_s = time.monotonic()
+        self._since_s = {verdict.slug: self._since_s.get(verdict.slug, now_s) for verdict in look.verdicts}
         for verdict in look.verdicts:
-            pids = tuple(culprit.pid for culprit in verdict.culprits)
-            if self._said.get(verdict.slug) != pids:
-                self._said[verdict.slug] = pids
-                yield self._publisher.publish(ev.verdict_event(verdict), "diagnosis")
-        if look.stuck and not self.stuck:
-            yield self._publisher.publish(ev.Stuck(phase=state.phase, dead=look.dead), "diagnosis")
-        self.stuck = look.stuck
+            told: tuple[int, ...] = ()
+            if verdict.certainty is Certainty.NOT_HUNG:
+                lasts = verdict.slug in DATABASE_WORK and now_s - self._since_s[verdict.slug] >= LASTING_S
+                if not (lasts or self._is_silent):
+                    continue
+            elif verdict.certainty is Certainty.UNDECIDED:
+                continue
+            else:
+                told = tuple(culprit.pid for culprit in verdict.culprits)
+            if self._said.get(verdict.slug) != told:
+                self._said[verdict.slug] = told
+                yield verdict
 
     def _root(self) -> int:
         return self._tree.subject_pid

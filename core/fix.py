@@ -22,8 +22,10 @@ def settings_for(strategy: Strategy, settings: Settings) -> Settings:
     return msgspec.structs.replace(settings, start_method=strategy.value)
 
 
-def refusal(strategy: Strategy, *, result_pending: bool) -> str:
-    """Why this fix cannot be had here; empty when it can."""
+def refusal(strategy: Strategy, *, result_pending: bool, dead: Sequence[int]) -> str:
+    """Why this fix cannot be had here; empty when it can. `dead` are the workers that are proven dead."""
+    if strategy is Strategy.RELEASE and not dead:
+        return "no worker is proven dead, so there is none whose end would let the subject go on"
     if strategy is Strategy.RELEASE and result_pending:
         return (
             "the workers still owe vectors: ending them alone would lose the work in their hands, "

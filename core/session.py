@@ -211,7 +211,8 @@ class Session:
         if self._request.on_hang == "fix" and not self._fixed:
             yield from self._fix(attempt, self._request.strategy, spool, dsn)
         elif self._request.on_hang != "hold":
-            yield self._finish("hang", ExitCode.HANG, what="the run hangs, and nothing can wake it")
+            what = "the run hangs, and nothing can wake it" if attempt.proven else "the run hangs, as far as can be told"
+            yield self._finish("hang", ExitCode.HANG, what=what)
         elif not self._held:
             self._held = True
             yield self._publish(ev.Held(pids=attempt.tree, commands=hold_commands(attempt.dead, attempt.tree)))
@@ -230,7 +231,7 @@ class Session:
     def _fix(self, attempt: Attempt, strategy: Strategy, spool: Spool, dsn: str) -> Iterator[ev.Event]:
         """Plans a fix, says the plan, carries it out."""
         self._fixed = True
-        reason = fix.refusal(strategy, result_pending=self.state.result_pending)
+        reason = fix.refusal(strategy, result_pending=self.state.result_pending, dead=attempt.dead)
         if reason:
             yield self._publish(ev.FixRefused(strategy=strategy, reason=reason))
             if self._request.on_hang == "fix":

@@ -14,11 +14,19 @@ from signal import SIGABRT, SIGBUS, SIGCHLD, SIGFPE, SIGILL, SIGINT, SIGSEGV, SI
 import msgspec
 
 from ..model import ProcessSnapshot, ThreadSnapshot, TreeSnapshot, Wait, WaitKind
-from .proof import NATIVE_OPS, NATIVE_OPS_ON_MUSL
+
+# The second argument of the futex call says who waits (measured on glibc, x86-64).
+PYTHON_LOCK_OP = 0x189  # FUTEX_WAIT_BITSET, private, realtime clock: glibc's sem_wait, and so CPython's locks
+RUST_OP = 0x89  # FUTEX_WAIT_BITSET, private: Rust's standard library
+PLAIN_OP = 0x80  # FUTEX_WAIT, private: libgomp; on musl CPython's locks as well
+
+# Native code waits again after a signal, and a Python handler does not run before it returns.
+NATIVE_OPS = frozenset({RUST_OP, PLAIN_OP})
+NATIVE_OPS_ON_MUSL = frozenset({RUST_OP})
 
 # Handlers that release nothing: CPython's own for Ctrl-C, glibc's two for threads, and those of faults, which a
 # process raises in itself while it runs.
-_HARMLESS = frozenset({int(SIGINT), 32, 33}) | {
+HARMLESS_SIGNALS = frozenset({int(SIGINT), 32, 33}) | {
     int(number) for number in (SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS)
 }
 
@@ -111,7 +119,7 @@ class _Look:
         self.first, self.second = first, second
         self.before = {process.pid: process for process in first.processes}
         self.now = {process.pid: process for process in second.processes}
-        caught = {process.pid: _caught(process, _HARMLESS | known_signals) for process in second.processes}
+        caught = {process.pid: _caught(process, HARMLESS_SIGNALS | known_signals) for process in second.processes}
         self.on_child_end = {pid for pid, numbers in caught.items() if int(SIGCHLD) in numbers}
         self.handled = {pid: numbers - {int(SIGCHLD)} for pid, numbers in caught.items()}
         self.moved = dict(self._movements())

@@ -8,7 +8,7 @@ from itertools import zip_longest
 import msgspec
 
 from ..model import Culprit, Remedy, Verdict
-from .facts import who
+from .case import who
 from .remedies import RELEASE_TITLE, release
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..model import Remedy
-from .evidence import Evidence
+from .case import Case
 
 RELEASE_TITLE = "End only the dead workers"
 
@@ -25,6 +25,7 @@ def release(pids: Iterable[int]) -> Remedy:
     )
 
 
-def first_aid(evidence: Evidence) -> tuple[Remedy, ...]:
-    """Ending the worker, where the parent then goes on: with a result pending it would wait on, or hang again."""
-    return (release([evidence.second.pid]),) if evidence.result_pending is False else ()
+def first_aid(case: Case, pid: int) -> tuple[Remedy, ...]:
+    """Ending a dead worker, where its parent then goes on: with a result pending it would wait on, or hang again."""
+    parent = case.parent(pid)
+    return (release([pid]),) if parent is not None and case.waits_for_result(parent.pid) is False else ()

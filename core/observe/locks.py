@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
+import msgspec
+
+from ..model import TreeSnapshot
+
+
+class FileLock(msgspec.Struct, frozen=True, kw_only=True):
+    """A lock on a file that a process of the tree waits for, or has. `owner` is 0 when it cannot be seen."""
+
+    waiter: int
+    owner: int
+    kind: str
+    inode: int
+    path: str = ""
+
 
 def owners(text: bytes, pid: int) -> tuple[int, ...]:
     """The PIDs that own the locks which process `pid` waits for, out of /proc/locks; empty when it waits for none.
@@ -22,3 +36,8 @@ def owners(text: bytes, pid: int) -> tuple[int, ...]:
         elif int(words[3]) == pid and fields[0] in by_number:
             found.append(by_number[fields[0]])
     return tuple(found)
+
+
+def file_locks(first: TreeSnapshot) -> tuple[FileLock, ...]:
+    """The locks on files that processes of the tree wait for."""
+    return ()

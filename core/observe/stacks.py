@@ -8,6 +8,7 @@ one for each processor, and each ends at its deadline.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sysconfig
@@ -17,18 +18,33 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
-from rust_demangler import demangle
 
 from ..errors import ObserveError
 from ..model import Frame, ProcessSnapshot, Stack
 from .kernel import read
 from .proc import MACHINE
+from .symbols import readable_name
 
-# futex, read, poll, ppoll, wait4, waitid: the kernel restarts these after a stop as if nothing had been.
-_RESTARTED_CALLS = {
-    "x86_64": frozenset({202, 0, 7, 271, 61, 247}),
-    "aarch64": frozenset({98, 63, 73, 260, 95}),
+# futex, read, wait4, waitid: the kernel restarts these after a stop as if nothing had been. (It restarts poll as well,
+# but then shows another system call, and what the thread waits for can no longer be read.)
+_RESTARTED_CALLS = {"x86_64": frozenset({202, 0, 61, 247}), "aarch64": frozenset({98, 63, 260, 95})}.get(
+    MACHINE, frozenset()
+)
+# write, pwrite64, writev, sendto, sendmsg, pwritev, sendfile, splice, sendmmsg: a stop can cut these short.
+_CUT_SHORT = {
+    "x86_64": frozenset({1, 18, 20, 44, 46, 296, 40, 275, 307}),
+    "aarch64": frozenset({64, 68, 66, 206, 211, 70, 71, 76, 269}),
 }.get(MACHINE, frozenset())
+
+# The interpreter and the C library that starts it, in whatever folder.
+_INTERPRETER = re.compile(r"(.*/)?(libc|libpthread|libpython|ld-linux|ld-musl|python|libpypy|pypy)[-.\d][^/]*|(.*/)?python")
+_IMPORT_FILES = ("<frozen importlib", "<frozen zipimport")
+# What stands at the outer end of a stack without being anybody's code: `python -m`, and the start of a thread.
+_STARTS = (
+    ("runpy>", ("_run_module_as_main", "_run_module_code", "_run_code", "run_path", "run_module")),
+    ("/runpy.py", ("_run_module_as_main", "_run_module_code", "_run_code", "run_path", "run_module")),
+    ("/threading.py", ("_bootstrap", "_bootstrap_inner", "run")),
+)
 
 _REFUSED_SIGNS = ("permission denied", "operation not permitted", "os error 1)", "os error 13)")
 _GONE_SIGNS = ("failed to get process executable name", "no such process", "os error 3)", "os error 2)")
@@ -48,6 +64,7 @@ class _RawThread(msgspec.Struct):
     os_thread_id: int | None = None
     thread_name: str | None = None
     owns_gil: bool = False
+    active: bool = True
     frames: list[_RawFrame] = []
 
 
@@ -97,6 +114,7 @@ def parse_dump(output: bytes) -> list[Stack]:
             name=thread.thread_name or "",
             frames=tuple(_frame(raw) for raw in thread.frames),
             owns_gil=thread.owns_gil,
+            on_cpu=thread.active,
         )
         for thread in threads
     ]
@@ -113,20 +131,9 @@ def native_is_safe(process: ProcessSnapshot) -> bool:
     )
 
 
-def readable_name(symbol: str) -> str:
-    """A Rust symbol as it was written, in the legacy and the v0 form; anything else as it stands."""
-    if not symbol.startswith(("_R", "_ZN")):
-        return symbol
-    try:
-        name = str(demangle(symbol))
-    except Exception:  # noqa: BLE001  the package raises whatever its parser trips over, and symbols are foreign data
-        return symbol
-    return name or symbol
-
-
 def _frame(raw: _RawFrame) -> Frame:
-    """py-spy gives a module, the path of a shared object, to native frames only."""
-    native = raw.module is not None
+    """py-spy gives a module, the path of a shared object, to native frames only; to some none, and then no name."""
+    native = raw.module is not None or (raw.name.startswith("0x") and raw.filename in (None, "", "?"))
     return Frame(
         function=readable_name(raw.name) if native else raw.name,
         file="" if native else raw.filename or "",
@@ -134,6 +141,31 @@ def _frame(raw: _RawFrame) -> Frame:
         line=raw.line,
         native=native,
     )
+
+
+def trimmed(stack: Stack) -> Stack:
+    """The frames that tell what a thread does. Keep the whole stack beside it.
+
+    Left out are the interpreter's own native frames outside of the innermost Python frame, the machinery of import,
+    and what starts a module or a thread. The innermost Python frame and the native ones inside of it always stay.
+    """
+    frames = stack.frames
+    innermost = next((at for at, frame in enumerate(frames) if not frame.native), len(frames))
+    rest = [frame for frame in frames[innermost + 1 :] if not _is_machinery(frame)]
+    while rest and _is_start(rest[-1]):
+        rest.pop()
+    return msgspec.structs.replace(stack, frames=(*frames[: innermost + 1], *rest))
+
+
+def _is_machinery(frame: Frame) -> bool:
+    if frame.native:
+        return not frame.module or _INTERPRETER.fullmatch(frame.module) is not None
+    return frame.file.startswith(_IMPORT_FILES)
+
+
+def _is_start(frame: Frame) -> bool:
+    function = frame.function.rpartition(".")[2]
+    return any(frame.file.endswith(file) and function in functions for file, functions in _STARTS)
 
 
 @contextmanager

@@ -1,44 +1,34 @@
-"""The named classes of hangs, one file each: evidence in, a verdict or None out. Pure.
+"""The named classes of hangs, and of programs that only look hung: one file each, a case in, verdicts out. Pure.
 
-To add one: write a module with the members of `Rule`, and name it in RULES, before `deadlock`.
+To add one: write a module with the members of `Rule` into this folder. It is found by being there.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+import importlib
+import pkgutil
+from collections.abc import Iterable
+from typing import Protocol, cast
 
-from ...model import Remedy, Verdict
-from ..evidence import Evidence
-from . import deadlock, lock_held_across_fork, rayon_fork_deadlock
+from ...model import Verdict
+from ..card import Card
+from ..case import Case
 
 
 class Rule(Protocol):
     """What the module of a rule has."""
 
     @property
-    def SLUG(self) -> str: ...
-    @property
-    def TITLE(self) -> str: ...
-    @property
-    def EXPLANATION(self) -> str: ...
-    @property
-    def CONDITIONS(self) -> tuple[str, ...]: ...
-    @property
-    def FIXES(self) -> tuple[Remedy, ...]: ...
-    @property
-    def DISPROOF(self) -> str: ...
-    @property
-    def LINKS(self) -> tuple[str, ...]: ...
+    def CARD(self) -> Card: ...
 
-    def match(self, evidence: Evidence) -> Verdict | None:
-        """A verdict when the evidence shows this class."""
+    def match(self, case: Case) -> Iterable[Verdict]:
+        """A verdict for each thing in the case that is of this class; none when the evidence does not show it."""
 
 
-# The first that matches names the hang; `deadlock` takes what the others leave.
-RULES: tuple[Rule, ...] = (rayon_fork_deadlock, lock_held_across_fork, deadlock)
+def _found() -> dict[str, Rule]:
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    modules = [cast("Rule", importlib.import_module(f"{__name__}.{name}")) for name in names]
+    return {module.CARD.slug: module for module in modules}
 
 
-def judge(evidence: Evidence) -> Verdict:
-    """The verdict on one process that is proven dead."""
-    named = (rule.match(evidence) for rule in RULES)
-    return next(verdict for verdict in named if verdict is not None)
+RULES: dict[str, Rule] = _found()

@@ -1,0 +1,224 @@
+"""Follows a tree: a cheap look at its threads each time, a thorough one when something has come to rest.
+
+The cheap look tells what moved. A proof is tried as soon as a process has come to rest, and needs no waiting; the
+other verdicts need two thorough looks that agree. Thorough looks are paced so that following stays cheap, whatever the
+tree's size. Nothing is ended or changed here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from ..model import Certainty, ProcessSnapshot, TreeSnapshot, Verdict
+from ..observe import proc, tree
+from ..observe.surroundings import Survey
+from .case import Case
+from .closure import close
+from .inspector import Inspector
+from .investigate import Finding, Options
+from .judge import is_hang, judge
+
+# The least time between the two snapshots of a proof. The proof holds for any gap; this one lets a person believe it.
+MIN_GAP_S = 0.02
+# The least time between the two looks that tell motion from rest.
+MOTION_GAP_S = 0.25
+# The part of one core that thorough looks may take, and how much of it may be saved up.
+PACE, SAVED_S = 0.02, 0.2
+# Unproven verdicts come from thorough looks this far apart, at least.
+EVERY_S = 0.7
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """What one look saw.
+
+    `processes` are the tree, the root first; empty when it is gone. `finding` is the newest thorough look. `verdicts`
+    may be said to a person: proven ones at once, others after a second look that agreed. `dead` are the processes that
+    are proven dead, `root_dead` says that the root's main thread is. `taken_s` is how long the look took.
+    """
+
+    processes: tuple[ProcessSnapshot, ...]
+    finding: Finding | None
+    verdicts: tuple[Verdict, ...]
+    dead: tuple[int, ...]
+    root_dead: bool
+    taken_s: float
+
+
+class Follower:
+    """Follows one tree. `look` is called by one thread, about four times a second."""
+
+    def __init__(
+        self,
+        root: int | Callable[[], int],
+        options: Options = Options(),  # noqa: B008  (frozen)
+        *,
+        pace: float = PACE,
+    ) -> None:
+        self._root = root
+        self._options = options
+        self._pace = pace
+        self._inspector = Inspector()
+        self._known: dict[int, int] = {}  # PID to start time: who was seen in the tree
+        self._glance: dict[int, ProcessSnapshot] = {}
+        self._examined: frozenset[object] = frozenset()
+        self._pending: tuple[TreeSnapshot, Survey] | None = None
+        self._credit_s = SAVED_S
+        self._last_s = time.monotonic()
+        self._asked_s = 0.0
+        self._finding: Finding | None = None
+        self._proven: dict[int, ProcessSnapshot | None] = {}
+        self._root_dead = False
+        self._slugs: tuple[str, ...] = ()
+        self._verdicts: tuple[Verdict, ...] = ()
+
+    def look(self, *, result_pending: bool | None = None) -> Look:
+        """One look. `result_pending`: whether the root waits for a result of a worker, None when that is not known."""
+        started_s = time.monotonic()
+        self._credit_s = min(SAVED_S, self._credit_s + (started_s - self._last_s) * self._pace)
+        self._last_s = started_s
+        root = self._root if isinstance(self._root, int) else self._root()
+        resting = self._see(root)
+        self._retract()
+        self._rejudge(result_pending)
+        if self._glance and self._credit_s > 0:
+            self._examine(root, resting, result_pending)
+        return Look(
+            processes=tuple(self._glance.values()),
+            finding=self._finding,
+            verdicts=self._verdicts,
+            dead=tuple(self._proven),
+            root_dead=self._root_dead,
+            taken_s=time.monotonic() - started_s,
+        )
+
+    # the cheap look
+
+    def _see(self, root: int) -> frozenset[object]:
+        """Looks at all threads; the processes that have not moved since the last look, as their states."""
+        pids = tree.members(root, self._known.items())
+        before = self._glance
+        now = proc.snapshot_again([before[pid] for pid in pids if pid in before])
+        now |= proc.snapshot(pid for pid in pids if pid not in now)
+        self._glance = {pid: now[pid] for pid in pids if pid in now}
+        self._known = {pid: process.start_ticks for pid, process in self._glance.items()}
+        return frozenset(_state(process) for pid, process in self._glance.items() if _rests(process, before.get(pid)))
+
+    def _retract(self) -> None:
+        """Takes back what was said of processes that are gone, or that moved after all, as a debugger can make them."""
+        moved = [pid for pid, seen in self._proven.items() if not _same(seen, self._glance.get(pid))]
+        self._proven = {pid: seen or self._glance[pid] for pid, seen in self._proven.items() if pid not in moved}
+        if moved:
+            self._root_dead = False
+            self._verdicts = tuple(
+                verdict for verdict in self._verdicts if not any(culprit.pid in moved for culprit in verdict.culprits)
+            )
+            self._examined = frozenset()
+
+    def _rejudge(self, result_pending: bool | None) -> None:
+        """What the root waits for decides which fixes are offered."""
+        finding = self._finding
+        if finding is not None and finding.case.result_pending is not result_pending:
+            case = msgspec.structs.replace(finding.case, result_pending=result_pending)
+            self._finding = msgspec.structs.replace(finding, case=case, verdicts=judge(case))
+            said = {verdict.slug for verdict in self._verdicts}
+            self._verdicts = tuple(verdict for verdict in self._finding.verdicts if verdict.slug in said)
+
+    # thorough looks
+
+    def _examine(self, root: int, resting: frozenset[object], result_pending: bool | None) -> None:
+        began = time.monotonic()
+        slept_s = 0.0
+        if self._pending is not None and began - self._pending[0].at_s >= MOTION_GAP_S:
+            self._conclude(*self._pending, result_pending)
+            self._pending = None
+        elif resting - self._examined:
+            self._examined = resting
+            first, survey = self._begin(root)
+            slept_s = max(0.0, first.at_s + MIN_GAP_S - time.monotonic())
+            time.sleep(slept_s)
+            stopped = self._prove(first, result_pending)
+            self._pending = None if stopped else (first, survey)
+        elif self._pending is None and began - self._asked_s >= EVERY_S:
+            self._pending = self._begin(root)
+        self._credit_s -= time.monotonic() - began - slept_s
+
+    def _begin(self, root: int) -> tuple[TreeSnapshot, Survey]:
+        first = tree.take(root, known=self._known.items())
+        self._asked_s = first.at_s
+        return first, Survey(first, dsn=self._options.dsn)
+
+    def _prove(self, first: TreeSnapshot, result_pending: bool | None) -> bool:
+        """A short look, which can only prove: what it calls dead is judged at once.
+
+        Whether stacks were read, for which the dead may have been stopped: `first` is then no longer what they were.
+        """
+        case = self._case(first, result_pending)
+        newly = [pid for pid in case.dead_processes if pid not in self._proven]
+        if not newly and (self._root_dead or not case.is_dead(case.root)):
+            return False
+        self._remember(self._inspector.inspect(case), first.at_s)
+        self._verdicts = tuple(v for v in self._judged if v.certainty is Certainty.PROVEN) or self._verdicts
+        return True
+
+    def _conclude(self, first: TreeSnapshot, survey: Survey, result_pending: bool | None) -> None:
+        """The second half of a look that tells motion from rest."""
+        case = self._case(first, result_pending)
+        surroundings = survey.finish()
+        if case.processes:
+            case = msgspec.structs.replace(case, surroundings=surroundings)
+            self._remember(self._inspector.inspect(case, native=self._options.native), first.at_s)
+            self._settle()
+
+    def _case(self, first: TreeSnapshot, result_pending: bool | None) -> Case:
+        second = tree.retake(first)
+        roles = self._options.roles
+        return Case(
+            first=first,
+            second=second,
+            closure=close(first, second, known_signals=self._options.known_signals),
+            roles={process.pid: role for process in second.processes if (role := roles(process.pid))},
+            seen=(frozenset(p.pid for p in first.processes), frozenset(p.pid for p in second.processes)),
+            result_pending=result_pending,
+        )
+
+    def _remember(self, case: Case, began_s: float) -> None:
+        self._proven = dict.fromkeys(case.dead_processes)
+        self._root_dead = case.is_dead(case.root)
+        self._finding = Finding(case=case, verdicts=judge(case), taken_s=time.monotonic() - began_s)
+
+    @property
+    def _judged(self) -> tuple[Verdict, ...]:
+        return self._finding.verdicts if self._finding else ()
+
+    def _settle(self) -> None:
+        """Proven is said at once, and so is what is no hang; an unproven hang when two thorough looks agree on it."""
+        doubtful = tuple(v.slug for v in self._judged if is_hang(v) and v.certainty is not Certainty.PROVEN)
+        self._verdicts = tuple(v for v in self._judged if v.slug not in doubtful or v.slug in self._slugs)
+        self._slugs = doubtful
+
+
+def _state(process: ProcessSnapshot) -> tuple[object, ...]:
+    threads = tuple((thread.tid, thread.switches, thread.state, thread.cpu_ticks) for thread in process.threads)
+    return process.pid, process.start_ticks, process.frozen, threads
+
+
+def _rests(process: ProcessSnapshot, before: ProcessSnapshot | None) -> bool:
+    """Whether no thread of a process did anything since the look before."""
+    running = any(thread.state == "R" for thread in process.threads)
+    return before is not None and not running and _state(before) == _state(process)
+
+
+def _same(seen: ProcessSnapshot | None, now: ProcessSnapshot | None) -> bool:
+    """Whether a process that was proven dead still is as it was, or is held by somebody.
+
+    `seen` is None until the look after the proof: a native dump makes it switch once more.
+    """
+    if now is None or seen is None:
+        return now is not None
+    if seen.start_ticks != now.start_ticks:
+        return False
+    held = now.frozen or any(thread.state in "tT" for thread in now.threads)
+    return held or _state(seen) == _state(now)

@@ -1,0 +1,44 @@
+"""From a case to its verdicts: every rule is asked, and what one cause explains is said once. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ..model import Certainty, Verdict
+from .case import Case
+from .merge import merge
+from .rules import RULES, deadlock
+
+HANGS = (Certainty.PROVEN, Certainty.CERTAIN, Certainty.LIKELY)
+_ORDER = tuple(Certainty)
+
+
+def is_hang(verdict: Verdict) -> bool:
+    """Whether a verdict says that something hangs."""
+    return verdict.certainty in HANGS
+
+
+def judge(case: Case) -> tuple[Verdict, ...]:
+    """The verdicts on a case, the most certain first; none only when the tree is gone.
+
+    Where something hangs only that is said; where something shows that nothing hangs, nothing undecided is.
+    """
+    found = _without_unnamed([verdict for rule in RULES.values() for verdict in rule.match(case)])
+    verdicts = _without_weaker(merge(found))
+    hangs = [verdict for verdict in verdicts if is_hang(verdict)]
+    healthy = [verdict for verdict in verdicts if verdict.certainty is Certainty.NOT_HUNG]
+    return tuple(sorted(hangs or healthy or verdicts, key=lambda verdict: _ORDER.index(verdict.certainty)))
+
+
+def _without_unnamed(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Leaves out the deadlocks of processes for which another rule has a name."""
+    slug = deadlock.CARD.slug
+    named = {culprit.pid for v in verdicts if v.slug != slug and is_hang(v) for culprit in v.culprits}
+    return [v for v in verdicts if v.slug != slug or named.isdisjoint(culprit.pid for culprit in v.culprits)]
+
+
+def _without_weaker(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """Leaves out the verdicts that yield to another one that is there."""
+    everything = list(verdicts)
+    slugs = {verdict.slug for verdict in everything}
+    return [verdict for verdict in everything if slugs.isdisjoint(RULES[verdict.slug].CARD.yields_to)]

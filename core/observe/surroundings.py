@@ -1,0 +1,89 @@
+"""What surrounds a tree of processes: connections and their other ends, database servers, locks on files, room.
+
+`Survey` asks the modules that read them. Everything is empty where nothing was looked for or could be seen.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+import msgspec
+
+from ..model import ProcessSnapshot, TreeSnapshot
+from . import activity, backends, locks, peers, proc
+from .activity import Activity
+from .backends import Backend
+from .locks import FileLock
+from .peers import Connection
+
+_SHARED_MEMORY = "/dev/shm"
+
+
+class Stranger(msgspec.Struct, frozen=True, kw_only=True):
+    """A process outside of the tree that somebody in it waits for, in both looks; None when it was gone."""
+
+    pid: int
+    title: str
+    first: ProcessSnapshot | None
+    second: ProcessSnapshot | None
+
+
+class Room(msgspec.Struct, frozen=True, kw_only=True):
+    """Free and total bytes of a file system, as the tree sees it."""
+
+    path: str
+    free_bytes: int
+    total_bytes: int
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """`connections` are those that threads of the tree wait on. `backends` are PostgreSQL server processes that serve
+    the tree, and the other backends of the same server. `activity` is what the server itself says, where it was asked.
+    `strangers` are by PID. `shared_memory` is /dev/shm."""
+
+    connections: tuple[Connection, ...] = ()
+    backends: tuple[Backend, ...] = ()
+    activity: Activity | None = None
+    file_locks: tuple[FileLock, ...] = ()
+    strangers: dict[int, Stranger] = {}
+    shared_memory: Room | None = None
+
+
+class Survey:
+    """The surroundings of a tree, from its first look to `finish`."""
+
+    def __init__(self, first: TreeSnapshot, *, dsn: str = "") -> None:
+        """`first` has the waits. With `dsn` the database is asked too; the DSN may hold a password, and is not kept."""
+        self._first = first
+        self._connections = peers.connections(first)
+        self._backends = backends.Watch(first, self._connections)
+        self._activity = activity.Watch(dsn, first) if dsn else None
+        outside = set(first.titles) | {pid for each in self._connections for pid in each.peer_pids}
+        self._early = proc.snapshot(outside - {process.pid for process in first.processes} - {0})
+
+    def finish(self) -> Surroundings:
+        """What there is now, with what moved since the beginning."""
+        return Surroundings(
+            connections=self._connections,
+            backends=self._backends.finish(),
+            activity=self._activity.finish() if self._activity else None,
+            file_locks=locks.file_locks(self._first),
+            strangers={stranger.pid: stranger for stranger in self._strangers()},
+            shared_memory=_room(self._first.root, _SHARED_MEMORY),
+        )
+
+    def _strangers(self) -> Iterable[Stranger]:
+        now = proc.snapshot(self._early)
+        for pid, early in self._early.items():
+            title = self._first.titles.get(pid) or " ".join(early.cmdline)
+            yield Stranger(pid=pid, title=title, first=early, second=now.get(pid))
+
+
+def _room(pid: int, path: str) -> Room | None:
+    """Through the process's own root folder: a container has a /dev/shm of its own."""
+    try:
+        found = os.statvfs(f"/proc/{pid}/root{path}")
+    except OSError:
+        return None
+    return Room(path=path, free_bytes=found.f_bavail * found.f_frsize, total_bytes=found.f_blocks * found.f_frsize)

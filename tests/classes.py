@@ -1,0 +1,46 @@
+"""Judging the small programs of tests/programs: what a hang must be called, and what a healthy one must not be."""
+
+from __future__ import annotations
+
+import time
+
+from cvdebug.core.diagnose.investigate import Finding, Options, investigate
+from cvdebug.core.diagnose.judge import is_hang
+from cvdebug.core.model import Certainty, Verdict
+
+from tests.programs import Program, until
+
+# One variant of each class runs in `make test`; the others are marked slow.
+
+
+def judged(program: Program, slug: str, certainty: Certainty, *, options: Options = Options()) -> Verdict:  # noqa: B008
+    """The verdict of this slug, once a look gives it as its first; a later look must say the same.
+
+    `ready` is said before a program gets stuck, so that the first looks may say something else, but no other hang.
+    """
+
+    def first() -> Verdict | None:
+        found = investigate(program.pid, options).verdicts[0]
+        assert found.slug == slug or not is_hang(found), (found.slug, found.evidence)
+        return found if found.slug == slug else None
+
+    found = until(first, deadline_s=30)
+    assert found is not None
+    assert found.certainty is certainty
+    again = investigate(program.pid, options).verdicts[0]
+    assert (again.slug, again.certainty, again.culprits) == (slug, certainty, found.culprits)
+    return found
+
+
+def never_a_hang(program: Program, slug: str, *, looks: int = 3, options: Options = Options()) -> Finding:  # noqa: B008
+    """Looks until the program is recognised as `slug`, and some more: no look may say that it hangs."""
+    seen = 0
+    end_s = time.monotonic() + 30
+    while True:
+        finding = investigate(program.pid, options)
+        assert finding.verdicts, "the program ended"
+        assert not any(is_hang(verdict) for verdict in finding.verdicts), finding.verdicts
+        seen += finding.verdicts[0].slug == slug
+        if seen >= looks:
+            return finding
+        assert time.monotonic() < end_s, [verdict.slug for verdict in finding.verdicts]
