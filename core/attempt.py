@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from . import events as ev
 from . import launch
 from .errors import InputError
-from .model import Certainty, Verdict
+from .fix import Blocker
+from .model import Certainty, Phase, Verdict
 from .observe import proc
 from .pipeline.spec import SubjectSpec
 from .publisher import Publisher
@@ -24,14 +25,20 @@ from .tail import Tail
 if TYPE_CHECKING:
     from .diagnose.follow import Look
 
-LOOK_EVERY_S = 0.2
-# The part of one core that thorough looks may take: more than elsewhere, as a verdict is wanted at once.
-PACE = 0.05
-# After so long without a word of the subject an unproven hang is believed, and what is no hang is said too.
-SILENCE_S = 1.0
-# Work in the database is told of although the subject counts its progress, when it lasts.
+LOOK_EVERY_S = 0.1
+# The part of one core that proofs may take: more than elsewhere, as a verdict is wanted at once.
+PACE = 0.04
+LOOK_PACE = 0.1
+# After so long without a word of the subject more is asked than whether it is dead; and after so long an unproven hang
+# is believed.
+PAUSE_S, SILENCE_S = 0.4, 1.0
+# In these phases the subject waits for the database, and says little.
+IN_DATABASE = (Phase.STORE, Phase.INDEX)
+# What is no hang is said when it lasts and the subject says nothing; work in the database although it counts progress.
 DATABASE_WORK = frozenset({"slow-index-build", "db-lock-active-holder"})
 LASTING_S = 3.0
+# The verdict that another session's open transaction holds the lock, which the end of that session would free.
+LOCKED = "db-lock-idle-in-transaction"
 _READ_BYTES = 1 << 16
 
 
@@ -51,7 +58,9 @@ class Attempt:
         os.set_blocking(self._tree.events_fd, False)
         self._partial = b""
         self._pipe_open = True
-        self._follower = Follower(self._root, Options(roles=self._role), pace=PACE)
+        self._follower = Follower(
+            self._root, Options(roles=self._role, dsn=spec.dsn, notes=self._notes), pace=PACE, look_pace=LOOK_PACE
+        )
         self._look: Look | None = None
         self._next_look = time.monotonic() + LOOK_EVERY_S
         self._said: dict[str, tuple[int, ...]] = {}
@@ -64,6 +73,18 @@ class Attempt:
         proven = [v for v in self._look.verdicts if v.certainty is Certainty.PROVEN] if self._look else []
         culprits = dict.fromkeys(culprit.pid for verdict in proven for culprit in verdict.culprits)
         return tuple(pid for pid in culprits if pid != self._tree.subject_pid)
+
+    @property
+    def blockers(self) -> tuple[Blocker, ...]:
+        """The database sessions that hold a lock which the subject waits for, and do nothing."""
+        slugs = {verdict.slug for verdict in self._look.verdicts} if self._look else set()
+        if self._look is None or self._look.finding is None or LOCKED not in slugs:
+            return ()
+        from .diagnose import database
+
+        roots = (root for each in database.blocked(self._look.finding.case) for root in each.roots if root.forgotten)
+        found = (Blocker(root.session.pid, root.session.application, root.words) for root in roots if root.session)
+        return tuple(dict.fromkeys(found))
 
     @property
     def proven(self) -> bool:
@@ -124,7 +145,8 @@ class Attempt:
         if not self._tree.subject_pid:
             return
         state = self._publisher.state
-        look = self._look = self._follower.look(result_pending=state.result_pending)
+        pauses = time.monotonic() - self._heard_s >= PAUSE_S or state.phase in IN_DATABASE
+        look = self._look = self._follower.look(result_pending=state.result_pending, thorough=pauses)
         yield from (self._publisher.publish(ev.verdict_event(verdict), "diagnosis") for verdict in self._news(look))
         unproven = any(verdict.certainty in (Certainty.CERTAIN, Certainty.LIKELY) for verdict in look.verdicts)
         stuck = look.root_dead or (unproven and self._is_silent)
@@ -143,8 +165,8 @@ class Attempt:
         for verdict in look.verdicts:
             told: tuple[int, ...] = ()
             if verdict.certainty is Certainty.NOT_HUNG:
-                lasts = verdict.slug in DATABASE_WORK and now_s - self._since_s[verdict.slug] >= LASTING_S
-                if not (lasts or self._is_silent):
+                lasts = now_s - self._since_s[verdict.slug] >= LASTING_S
+                if not lasts or not (verdict.slug in DATABASE_WORK or self._is_silent):
                     continue
             elif verdict.certainty is Certainty.UNDECIDED:
                 continue
@@ -156,6 +178,15 @@ class Attempt:
 
     def _root(self) -> int:
         return self._tree.subject_pid
+
+    def _notes(self) -> tuple[str, ...]:
+        """What the subject said about the memory of its index."""
+        index = self._publisher.state.index
+        if index is None:
+            return ()
+        memory = f"the build was given {index.maintenance_work_mem_mb:,} MB of maintenance_work_mem"
+        said = self._publisher.state.phases[Phase.INDEX].detail
+        return tuple(filter(None, (memory, index.warning, f"the server says of it: {said}" if said else "")))
 
     def _role(self, pid: int) -> str:
         worker = self._publisher.state.workers.get(pid)
@@ -175,6 +206,11 @@ class Attempt:
                         signal.pidfd_send_signal(handle, signal.SIGKILL)
                 finally:
                     os.close(handle)
+        self.stuck = False
+
+    def resume(self) -> None:
+        """Somebody else has ended what the subject waited for: it is given time to show it."""
+        self._heard_s = time.monotonic()
         self.stuck = False
 
     def close(self) -> None:

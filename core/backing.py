@@ -9,6 +9,7 @@ from .settings import Settings
 if TYPE_CHECKING:
     from .database.embedded import EmbeddedServer
     from .database.tablelock import TableLock
+    from .supervise.bystander import Bystander
 
 
 class Backing:
@@ -19,6 +20,7 @@ class Backing:
         self._settings = settings
         self._server: EmbeddedServer | None = None
         self._lock: TableLock | None = None
+        self._bystander: Bystander | None = None
 
     def check_words(self) -> None:
         """Raises UsageError when the table's name or the DSN cannot be read; connects to nothing."""
@@ -46,6 +48,29 @@ class Backing:
             tables.check(connection, name)
         return orphans
 
+    def bring_trouble(self, run: str) -> None:
+        """Opens the other session that the scenario asks for, if it does. Raises DatabaseError."""
+        if self._settings.fault == "open-transaction":
+            from .supervise.bystander import Bystander
+
+            self._bystander = Bystander(run=run, dsn=self.dsn, table=self._settings.table)
+
+    def end_session(self, run: str, pid: int, application: str) -> None:
+        """Ends a session of the server, if it still has this application name, and waits until it is gone.
+
+        Raises DatabaseError where that is not allowed.
+        """
+        import psycopg
+
+        from .database.connection import connect, translate
+        from .database.tablelock import end_backend
+
+        with connect(self.dsn, run=run, role="fix", autocommit=True) as connection:
+            try:
+                end_backend(connection, pid, application)
+            except psycopg.Error as error:
+                raise translate(error) from error
+
     def _embedded(self) -> str:
         from .database.embedded import EmbeddedServer
 
@@ -53,7 +78,9 @@ class Backing:
         return self._server.dsn
 
     def close(self) -> None:
-        """Gives lock and server back."""
+        """Ends the scenario's other session, and gives lock and server back."""
+        if self._bystander is not None:
+            self._bystander.close()
         if self._lock is not None:
             self._lock.release()
         if self._server is not None:

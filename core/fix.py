@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -14,16 +15,39 @@ DEFAULT = Strategy.SERIAL
 
 
 def settings_for(strategy: Strategy, settings: Settings) -> Settings:
-    """The settings of the subject that `strategy` starts (`release` starts none: unchanged)."""
+    """The settings of the subject that `strategy` starts (`release` and `unblock` start none: unchanged)."""
     if strategy is Strategy.SERIAL:
         return msgspec.structs.replace(settings, parallelism="off")
-    if strategy is Strategy.RELEASE:
+    if strategy in (Strategy.RELEASE, Strategy.UNBLOCK):
         return settings
     return msgspec.structs.replace(settings, start_method=strategy.value)
 
 
-def refusal(strategy: Strategy, *, result_pending: bool, dead: Sequence[int]) -> str:
-    """Why this fix cannot be had here; empty when it can. `dead` are the workers that are proven dead."""
+class Blocker(NamedTuple):
+    """A database session that holds the lock: the server's number for it, its application name, and all in words."""
+
+    pid: int
+    application: str
+    words: str
+
+
+def refusal(
+    strategy: Strategy,
+    *,
+    result_pending: bool,
+    dead: Sequence[int],
+    blockers: Sequence[Blocker] = (),
+    consent: bool = False,
+) -> str:
+    """Why this fix cannot be had here; empty when it can.
+
+    `dead` are the workers that are proven dead, `consent` says that other people's sessions may be ended.
+    """
+    if strategy is Strategy.UNBLOCK and not blockers:
+        return "no database session is known whose end would let the subject go on"
+    if strategy is Strategy.UNBLOCK and not consent:
+        names = ", ".join(_session(blocker) for blocker in blockers)
+        return f"it would end {names}, which is not this run's own and loses its transaction: add --yes to allow that"
     if strategy is Strategy.RELEASE and not dead:
         return "no worker is proven dead, so there is none whose end would let the subject go on"
     if strategy is Strategy.RELEASE and result_pending:
@@ -32,6 +56,28 @@ def refusal(strategy: Strategy, *, result_pending: bool, dead: Sequence[int]) ->
             "and the subject would not go on"
         )
     return ""
+
+
+def _session(blocker: Blocker) -> str:
+    name = f" ({blocker.application})" if blocker.application else ""
+    return f"database session {blocker.pid}{name}"
+
+
+def unblock_plan(blockers: Sequence[Blocker], *, chunks: int, embedded: int) -> FixPlanned:
+    """The plan of `unblock`. Numbers as in `plan`."""
+    return FixPlanned(
+        strategy=Strategy.UNBLOCK,
+        ends=(),
+        kept=embedded,
+        to_embed=0,
+        to_count=0,
+        steps=(
+            *(f"End {_session(blocker)}; its transaction is rolled back: {blocker.words}" for blocker in blockers),
+            f"Keep {embedded:,} of {chunks:,} vectors",
+            "The subject, which waits for the lock, goes on by itself: store, index and verify",
+        ),
+        prices=(),
+    )
 
 
 def plan(

@@ -27,6 +27,7 @@ class Strategy(StrEnum):
     """The ways to finish a hung run."""
 
     RELEASE = "release"  # end only the proven-dead workers; the subject goes on
+    UNBLOCK = "unblock"  # end the database session that holds the lock; the subject goes on
     SERIAL = "serial"  # a new subject with TOKENIZERS_PARALLELISM=false
     SPAWN = "spawn"
     FORKSERVER = "forkserver"
@@ -109,7 +110,7 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True):
     PID 7"). `timed` says that a timeout ends it. `external` says in words what outside of the tree, or unseen, could
     end it; it is empty when only threads of the processes `pids` could (the waiting thread itself excepted).
     `pids` names all that could be seen, processes outside of the tree too. `inodes` and `address` are what it waits
-    on: pipes and sockets, or the futex.
+    on: pipes and sockets, or the futex. `rest_s` is how long a timer leaves it at most, None where that is not known.
     """
 
     kind: WaitKind
@@ -120,6 +121,7 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True):
     inodes: tuple[int, ...] = ()
     address: int = 0
     op: int = 0
+    rest_s: float | None = None
 
 
 class DescriptorKind(StrEnum):
@@ -146,11 +148,12 @@ class Descriptor(msgspec.Struct, frozen=True):
 class TreeSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """A tree of processes at one moment, with what its threads wait for.
 
-    `at_s` is monotonic. `processes` has the root first. `waits` is by TID; empty when only the threads were looked
-    at. `programs` is each process's executable without its folder, "" when that cannot be read. `musl` are the
-    processes on that C library. `couriers` are groups of processes, inside and outside of the tree, that a unix
-    socket connects: descriptors can travel between them; PID 0 stands for somebody who cannot be seen. `titles` are
-    the command lines of the processes outside that a wait names. `not_seen` says in sentences what could not be seen.
+    `at_s` is monotonic. `processes` has the root first. `waits` is by TID; empty when only the threads were looked at.
+    `programs` is each process's executable without its folder, "" when that cannot be read. `musl` are the
+    processes on that C library, `readline` those in which that library is at hand. `couriers` are groups of
+    processes, inside and outside of the tree, that a unix socket connects: descriptors can travel between them; PID
+    0 stands for somebody who cannot be seen. `titles` are the command lines of the processes outside that a wait
+    names. `not_seen` says in sentences what could not be seen.
     """
 
     root: int
@@ -160,6 +163,7 @@ class TreeSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     descriptors: dict[int, tuple[Descriptor, ...]] = {}
     programs: dict[int, str] = {}
     musl: frozenset[int] = frozenset()
+    readline: frozenset[int] = frozenset()
     couriers: tuple[frozenset[int], ...] = ()
     titles: dict[int, str] = {}
     not_seen: tuple[str, ...] = ()
@@ -176,12 +180,13 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stack(msgspec.Struct, frozen=True, kw_only=True):
-    """One thread's stack, innermost frame first."""
+    """One thread's stack, innermost frame first. `on_cpu`: it was not asleep while it was read."""
 
     tid: int
     name: str
     frames: tuple[Frame, ...]
     owns_gil: bool = False
+    on_cpu: bool = True
 
 
 class Certainty(StrEnum):

@@ -12,7 +12,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +23,7 @@ from . import fix, launch
 from .attempt import Attempt
 from .backing import Backing
 from .errors import CvdebugError, ExitCode, sentences
+from .fix import Blocker
 from .hold import commands as hold_commands
 from .journal import Journal
 from .model import Strategy
@@ -40,13 +41,14 @@ OnHang = Literal["end", "fix", "hold"]
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What to run. `resolved.settings.dsn` may hold a password; it goes to the subject and nowhere else.
 
-    With `spool` an earlier run is taken up, by `strategy`.
+    `yes` lets a fix end other people's database sessions. With `spool` an earlier run is taken up, by `strategy`.
     """
 
     scenario: Scenario
     resolved: Resolved
     on_hang: OnHang = "end"
     strategy: Strategy = fix.DEFAULT
+    yes: bool = False
     record: Path | None = None
     spool: Spool | None = None
 
@@ -113,6 +115,8 @@ class Session:
         yield self._publish(self._introduction(spool))
         self.interruptible = True
         orphans = self._backing.open(spool.manifest.run)
+        if self._request.spool is None:
+            self._backing.bring_trouble(spool.manifest.run)
         self.interruptible = False
         if orphans:
             plural = "s" if orphans > 1 else ""
@@ -211,8 +215,8 @@ class Session:
         if self._request.on_hang == "fix" and not self._fixed:
             yield from self._fix(attempt, self._request.strategy, spool, dsn)
         elif self._request.on_hang != "hold":
-            what = "the run hangs, and nothing can wake it" if attempt.proven else "the run hangs, as far as can be told"
-            yield self._finish("hang", ExitCode.HANG, what=what)
+            sure = "nothing can wake it" if attempt.proven else "that is not proven, but likely"
+            yield self._finish("hang", ExitCode.HANG, what=f"the run hangs, and {sure}")
         elif not self._held:
             self._held = True
             yield self._publish(ev.Held(pids=attempt.tree, commands=hold_commands(attempt.dead, attempt.tree)))
@@ -231,11 +235,22 @@ class Session:
     def _fix(self, attempt: Attempt, strategy: Strategy, spool: Spool, dsn: str) -> Iterator[ev.Event]:
         """Plans a fix, says the plan, carries it out."""
         self._fixed = True
-        reason = fix.refusal(strategy, result_pending=self.state.result_pending, dead=attempt.dead)
+        blockers = attempt.blockers
+        strategy = Strategy.UNBLOCK if blockers else strategy
+        reason = fix.refusal(
+            strategy,
+            result_pending=self.state.result_pending,
+            dead=attempt.dead,
+            blockers=blockers,
+            consent=self._request.yes,
+        )
         if reason:
             yield self._publish(ev.FixRefused(strategy=strategy, reason=reason))
             if self._request.on_hang == "fix":
                 yield self._finish("hang", ExitCode.HANG, what=f"{strategy} is refused: {reason}")
+            return
+        if strategy is Strategy.UNBLOCK:
+            yield from self._unblock(attempt, blockers, spool)
             return
         settings = fix.settings_for(strategy, self._settings)
         spec = msgspec.structs.replace(self._spec(spool, dsn), settings=public(settings), strategy=strategy)
@@ -257,6 +272,16 @@ class Session:
             attempt.release()
         else:
             self._adopt(strategy)
+
+    def _unblock(self, attempt: Attempt, blockers: Sequence[Blocker], spool: Spool) -> Iterator[ev.Event]:
+        """Ends the sessions that hold the lock; the subject goes on as it is."""
+        assert self._backing is not None
+        chunks, (embedded, _) = Spool.open(spool.path).manifest.chunks, Spool.open(spool.path).progress()
+        yield self._publish(fix.unblock_plan(blockers, chunks=chunks, embedded=embedded))
+        yield self._publish(ev.FixStarted(strategy=Strategy.UNBLOCK))
+        for blocker in blockers:
+            self._backing.end_session(spool.manifest.run, blocker.pid, blocker.application)
+        attempt.resume()
 
     # the end
 

@@ -39,7 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = 2
     batch: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 32  # chunks an embedder gets at once
     tokenize_in_workers: bool = False  # the embedder cuts its texts with encode_batch, in the worker
-    fault: Literal["none", "nan-vector"] = "none"
+    fault: Literal["none", "nan-vector", "open-transaction", "kill-worker"] = "none"
     # store, index
     dsn: Text | None = None  # None: the embedded server
     table: Text = "cvdebug.chunks"
@@ -50,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ef_construction: Annotated[int, msgspec.Meta(ge=4, le=1000)] | None = None
     lists: Annotated[int, msgspec.Meta(ge=1, le=32768)] | None = None
     maintenance_work_mem_mb: Annotated[int, msgspec.Meta(ge=1, le=2_097_151)] | None = None
+    lock_timeout_s: Annotated[float, msgspec.Meta(ge=0, le=2_000_000)] = 10.0  # 0: waits for ever
     # the run
     keep_spool: bool = False
     timeout_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
@@ -145,6 +146,11 @@ def _consistent(settings: Settings, origins: Mapping[str, str]) -> Settings:
         for key in ("cvs", "seed"):
             if key in origins and origins[key].startswith("--"):
                 raise UsageError(f"{origins[key]} is for the built-in generator, and --input is given too")
+    if settings.fault == "kill-worker" and settings.start_method == "thread":
+        raise UsageError(
+            "the fault kill-worker kills a worker, and with start_method thread that is the subject itself",
+            hint="Use fork, spawn or forkserver.",
+        )
     if settings.tokenizer is not None and not Path(settings.tokenizer).is_file():
         what = "is not a regular file" if Path(settings.tokenizer).exists() else "does not exist"
         raise UsageError(f"the tokenizer {settings.tokenizer} {what}", hint="Give the path of a tokenizer.json.")

@@ -1,4 +1,4 @@
-"""The command line: `cvdebug run`, `resume`, `runs`, `scenarios`, `search`, `db`.
+"""The command line: `cvdebug run`, `resume`, `attach`, `watch`, `ps`, `explain`, `runs`, `scenarios`, `search`, `db`.
 
 Standard output is for data and results, standard error for what went wrong. Exit codes are core.errors.ExitCode:
 0 completed, 1 failed, 2 usage, 3 hang found and not fixed, 4 time limit without a verdict, 130 interrupted
@@ -17,7 +17,8 @@ import typer
 
 from ..core.errors import CvdebugError, ExitCode
 from ..core.versions import version
-from . import database_commands, options, run_commands
+from . import attach as attaching
+from . import database_commands, look_commands, options, run_commands, watch_command
 from .text import clean
 
 WELCOME = """\
@@ -83,6 +84,7 @@ def run(
     timeout: options.Timeout = None,
     fix: options.Fix = False,
     fix_with: options.FixWith = None,
+    yes: options.Yes = False,
     hold: options.Hold = False,
     plain: options.PlainOutput = False,
     json: options.Json = False,
@@ -96,7 +98,7 @@ def run(
         "maintenance_work_mem_mb": maintenance_work_mem_mb, "keep_spool": keep_spool, "timeout_s": timeout,
     }  # fmt: skip
     view = run_commands.View(json=json, plain=plain, record=record)
-    ask = run_commands.HangPolicy(fix=fix, fix_with=fix_with, hold=hold)
+    ask = run_commands.HangPolicy(fix=fix, fix_with=fix_with, hold=hold, yes=yes)
     raise typer.Exit(run_commands.run(scenario, flags, ask, view))
 
 
@@ -131,6 +133,50 @@ def resume(
     }  # fmt: skip
     view = run_commands.View(json=json, plain=plain, record=record)
     raise typer.Exit(run_commands.resume(run, flags, fix_with, view))
+
+
+@app.command()
+def attach(
+    pid: Annotated[
+        str | None,
+        typer.Argument(metavar="PID", help="The root of the tree; without it you choose.", show_default=False),
+    ] = None,
+    once: options.Once = False,
+    dsn: options.LookDsn = None,
+    report: options.Report = None,
+    native: options.Native = False,
+    plain: options.LookPlain = False,
+    json: options.JsonObject = False,
+) -> None:
+    """Look at a running program and everything below it: who waits for whom, whether it can go on, and the fix.
+
+    Looks until Ctrl-C, and says when something hangs or moves again. Nothing is written to the program, and nothing
+    stopped, but for milliseconds a process that is proven dead. Exit code: 3 a hang (proven, certain or likely), 0 not
+    hung or undecided, 1 it cannot be looked at, 2 usage, 130 Ctrl-C before a hang was found.
+    """
+    wish = attaching.Wish(once=once, json=json, plain=plain, native=native, dsn=dsn, report=report)
+    raise typer.Exit(attaching.attach(pid, wish, look_commands.choose))
+
+
+@app.command()
+def ps(all: options.Everybody = False, json: options.JsonArray = False) -> None:
+    """List the Python programs of this user, each with a verdict of one quick look."""
+    look_commands.ps(json=json, everybody=all)
+
+
+@app.command()
+def explain(
+    slug: Annotated[str | None, typer.Argument(metavar="SLUG", help="A verdict's name.", show_default=False)] = None,
+    json: options.JsonArray = False,
+) -> None:
+    """Explain a verdict: why it happens, when it is said, the ways out. Without SLUG a list of all."""
+    look_commands.explain(slug, json=json)
+
+
+@app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def watch() -> None:
+    """Run any command as if cvdebug were not there, and say when it hangs."""
+    watch_command.start(sys.argv[2:])
 
 
 @runs_app.callback(invoke_without_command=True)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 DATA, WORK, BASE, RUN, SHOW = "Data", "Workers and toggle", "Database", "This run", "Output"
+LOOK = "Looking"
 
 
 def _option(*names: str, group: str, help: str, metavar: str | None = None) -> typer.models.OptionInfo:
@@ -70,11 +71,45 @@ Timeout = Annotated[
 Fix = Annotated[bool, _option("--fix", group=RUN, help="When a hang is proven, finish the load all the same.")]
 FixWith = Annotated[
     str | None,
-    _option("--fix-with", group=RUN, metavar="serial|release|spawn|forkserver|thread", help="How (serial)."),
+    _option("--fix-with", group=RUN, metavar="serial|release|unblock|spawn|forkserver|thread", help="How (serial)."),
 ]
+Yes = Annotated[bool, _option("--yes", group=RUN, help="Let --fix end the database session that holds a lock.")]
 Hold = Annotated[bool, _option("--hold", group=RUN, help="Keep the hung tree alive, to look at it; Ctrl-C ends it.")]
 PlainOutput = Annotated[bool, _option("--plain", group=SHOW, help="Lines and bars (what you get for now anyway).")]
 Json = Annotated[bool, _option("--json", group=SHOW, help="One event a line on standard output.")]
 Record = Annotated[
     Path | None, _option("--record", group=SHOW, metavar="FILE", help="Write the events to FILE as they happen.")
 ]
+Once = Annotated[bool, _option("--once", group=LOOK, help="Look once, and end.")]
+LookDsn = Annotated[
+    str | None,
+    _option("--dsn", group=LOOK, metavar="DSN", help="Ask this PostgreSQL too who blocks whom; env: as PG* say."),
+]
+Native = Annotated[
+    bool,
+    _option(
+        "--native",
+        group=LOOK,
+        help="Native stacks of living processes too; that stops them for milliseconds, never in a write.",
+    ),
+]
+Report = Annotated[
+    Path | None,
+    _option(
+        "--report",
+        group=LOOK,
+        metavar="FILE.md|.json",
+        help="Leave the evidence for a bug tracker, secrets left out. An existing file is replaced.",
+    ),
+]
+Everybody = Annotated[bool, _option("--all", group=LOOK, help="Other users' programs too; root sees most of them.")]
+LookPlain = Annotated[bool, _option("--plain", group=SHOW, help="Lines (what you get for now anyway).")]
+JsonObject = Annotated[
+    bool,
+    _option(
+        "--json",
+        group=SHOW,
+        help="One object on standard output; without --once when a hang is found, the tree ends, or at Ctrl-C.",
+    ),
+]
+JsonArray = Annotated[bool, _option("--json", group=SHOW, help="JSON on standard output.")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import singledispatch
 
 from rich.padding import Padding
@@ -10,12 +10,13 @@ from rich.text import Text
 
 from ..core import events as ev
 from ..core.errors import sentences
-from ..core.model import Phase, Strategy
+from ..core.model import Culprit, Phase, Strategy, Verdict
 from ..core.state import RunState
 from .text import clean, rate, seconds, shortened
 
 Line = Text | Padding
 CERTAINTY_STYLE = {"proven": "bold red", "certain": "bold red", "likely": "yellow", "not-hung": "green"}
+MOST_CULPRITS = 8
 SNIPPET = 56  # beside score and source it fits 80 columns
 
 
@@ -24,7 +25,7 @@ def lines(event: ev.Event, state: RunState) -> Iterator[Line]:
     yield from _lines(event, state)
 
 
-def _indented(text: str, style: str = "", by: int = 2) -> Line:
+def indented(text: str, style: str = "", by: int = 2) -> Line:
     return Padding(Text(clean(text), style=style), (0, 0, 0, by), expand=False)
 
 
@@ -71,23 +72,41 @@ def _(event: ev.IndexChosen, state: RunState) -> Iterator[Line]:
 
 @_lines.register
 def _(event: ev.VerdictReached, state: RunState) -> Iterator[Line]:
+    yield from verdict(event)
+
+
+def headline(event: ev.VerdictReached | Verdict) -> Text:
+    """Certainty, slug and title."""
     style = CERTAINTY_STYLE.get(event.certainty, "")
-    yield Text.assemble("\n", (f"{event.certainty.upper()}  {event.slug}", style), f"  {clean(event.title)}")
-    who = ", ".join(f"{clean(c.role)} (PID {c.pid})" if c.role else f"PID {c.pid}" for c in event.culprits)
-    yield _indented(who, "bold")
+    name = event.certainty.upper() + (f"  {event.slug}" if event.slug != event.certainty else "")
+    return Text.assemble((name, style), f"  {clean(event.title)}")
+
+
+def verdict(event: ev.VerdictReached | Verdict) -> Iterator[Line]:
+    """A verdict with everything that it says."""
+    yield Text.assemble("\n", headline(event))
+    yield indented(culprits(event.culprits), "bold")
     yield Text("Evidence", style="bold")
     for line in event.evidence:
-        yield _indented(f"• {line}")
+        yield indented(f"• {line}")
     yield Text("Why", style="bold")
-    yield _indented(event.explanation)
+    yield indented(event.explanation)
     yield Text("Ways out", style="bold")
     for remedy in event.fixes:
-        yield _indented(f"• {remedy.title} ({remedy.cost})")
+        yield indented(f"• {remedy.title} ({remedy.cost})")
         if remedy.command:
-            yield _indented(remedy.command, "cyan", 4)
-    yield _indented(f"What would disprove it: {event.disproof}", "dim", 0)
+            yield indented(remedy.command, "cyan", 4)
+    yield indented(f"What would disprove it: {event.disproof}", "dim", 0)
     if event.links:
-        yield _indented(f"See {' '.join(event.links)}", "dim", 0)
+        yield indented(f"See {' '.join(event.links)}", "dim", 0)
+
+
+def culprits(found: Sequence[Culprit]) -> str:
+    """The threads that a verdict is about, in words."""
+    from ..core.diagnose.case import who  # imported here: most commands need no eyes
+
+    more = f" and {len(found) - MOST_CULPRITS} more" if len(found) > MOST_CULPRITS else ""
+    return clean(", ".join(map(who, found[:MOST_CULPRITS])) + more)
 
 
 @_lines.register
@@ -102,13 +121,13 @@ def _(event: ev.Stuck, state: RunState) -> Iterator[Line]:
 def _(event: ev.FixPlanned, state: RunState) -> Iterator[Line]:
     yield Text(f"\nThe fix: {event.strategy}", style="bold")
     for number, step in enumerate(event.steps, 1):
-        yield _indented(f"{number}. {step}")
+        yield indented(f"{number}. {step}")
     for price in event.prices:
-        yield _indented(f"Price of {price.strategy}: {_price(price, event.to_count)}", "dim")
+        yield indented(f"Price of {price.strategy}: {_price(price, event.to_count)}", "dim")
     measured = {price.strategy for price in event.prices if price.chunks_per_s}
-    others = [strategy for strategy in Strategy if strategy not in measured]
-    if others:
-        yield _indented(f"Not measured: {', '.join(others)}", "dim")
+    others = [strategy for strategy in Strategy if strategy not in (*measured, Strategy.UNBLOCK)]
+    if others and event.strategy is not Strategy.UNBLOCK:
+        yield indented(f"Not measured: {', '.join(others)}", "dim")
 
 
 def _price(price: ev.Price, chunks: int) -> str:
@@ -127,7 +146,7 @@ def _(event: ev.FixRefused, state: RunState) -> Iterator[Line]:
 def _(event: ev.Held, state: RunState) -> Iterator[Line]:
     yield Text(f"\nHeld: PIDs {', '.join(map(str, event.pids))}. Ctrl-C ends it.", style="bold")
     for command in event.commands:
-        yield _indented(command, "cyan")
+        yield indented(command, "cyan")
 
 
 @_lines.register
@@ -136,7 +155,7 @@ def _(event: ev.Verified, state: RunState) -> Iterator[Line]:
         yield Text.assemble("\nsearch ", (f"“{clean(search.query)}”", "italic"))
         for hit in search.hits:
             where = f"{hit.score:.2f} {clean(hit.source)}#{hit.ordinal}"
-            yield _indented(f"{where}  {shortened(clean(hit.text.replace(chr(10), ' ')), SNIPPET)}")
+            yield indented(f"{where}  {shortened(clean(hit.text.replace(chr(10), ' ')), SNIPPET)}")
 
 
 @_lines.register
@@ -158,22 +177,22 @@ def summary(state: RunState) -> Iterator[Line]:
     if state.verified is not None:
         found = state.verified
         norms = f"norms {found.norm_min:.4f} to {found.norm_max:.4f}"
-        yield _indented(f"table    {found.table}: {found.rows:,} rows, {found.tokens:,} tokens, {norms}")
+        yield indented(f"table    {found.table}: {found.rows:,} rows, {found.tokens:,} tokens, {norms}")
     computed = f"{state.vectors_kept:,} vectors kept, {state.vectors_computed:,} computed"
-    yield _indented(f"vectors  {computed}" + (" anew" if state.vectors_kept else ""))
+    yield indented(f"vectors  {computed}" + (" anew" if state.vectors_kept else ""))
     if state.tokenized is not None and state.tokenized.elapsed_s:
         speed = rate(state.tokenized.tokens / state.tokenized.elapsed_s).replace("/s", " tokens/s")
-        yield _indented(f"tokenize {speed} with TOKENIZERS_PARALLELISM {state.tokenized.parallelism}")
+        yield indented(f"tokenize {speed} with TOKENIZERS_PARALLELISM {state.tokenized.parallelism}")
     if state.skipped:
-        yield _indented(f"skipped  {state.skipped:,} inputs", "yellow")
+        yield indented(f"skipped  {state.skipped:,} inputs", "yellow")
     if state.verified is not None:
         yield from _index_summary(state.verified)
 
 
 def _index_summary(found: ev.Verified) -> Iterator[Line]:
-    yield _indented(f"planner  {found.planner}")
+    yield indented(f"planner  {found.planner}")
     if found.forced:
-        yield _indented(f"index    {found.forced}")
+        yield indented(f"index    {found.forced}")
     if found.recalls:
         values = ", ".join(f"{r.recall:.3f} at {r.setting} {r.value}" for r in found.recalls)
-        yield _indented(f"recall   @10 {values}" + (f"; {found.recommended}" if found.recommended else ""))
+        yield indented(f"recall   @10 {values}" + (f"; {found.recommended}" if found.recommended else ""))

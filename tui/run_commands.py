@@ -45,6 +45,7 @@ class HangPolicy(NamedTuple):
     fix: bool
     fix_with: str | None
     hold: bool
+    yes: bool = False
 
 
 def run(name: str | None, flags: Mapping[str, Any], ask: HangPolicy, view: View) -> int:
@@ -54,13 +55,17 @@ def run(name: str | None, flags: Mapping[str, Any], ask: HangPolicy, view: View)
     if view.json and view.plain:
         raise UsageError("--json and --plain exclude each other")
     _require_linux()
+    if ask.yes and not ask.fix:
+        raise UsageError("--yes allows a fix to end database sessions, and none is asked for", hint="Add --fix.")
     strategy = _strategy(ask.fix_with)
     if ask.fix_with and not ask.fix:
         raise UsageError(f"--fix-with {strategy} says how to fix, but not that you want it", hint="Add --fix.")
     scenario = scenarios.load(name or scenarios.DEFAULT)
     resolved = resolve(flags=_with_absolute_paths(flags), scenario=scenario.settings, scenario_name=scenario.path)
     on_hang: OnHang = "fix" if ask.fix else "hold" if ask.hold else "end"
-    request = Request(scenario=scenario, resolved=resolved, on_hang=on_hang, strategy=strategy, record=view.record)
+    request = Request(
+        scenario=scenario, resolved=resolved, on_hang=on_hang, strategy=strategy, yes=ask.yes, record=view.record
+    )
     return _show(Session(request), view)
 
 
@@ -108,8 +113,8 @@ def _show(session: Session, view: View) -> int:
 def resume(run_name: str | None, flags: Mapping[str, Any], fix_with: str | None, view: View) -> int:
     """Takes up a run from its spool; 0 when there is nothing to take up."""
     strategy = _strategy(fix_with)
-    if strategy is Strategy.RELEASE:
-        raise UsageError("release ends workers of a live run, and there is none", hint="Use serial, or leave it out.")
+    if strategy in (Strategy.RELEASE, Strategy.UNBLOCK):
+        raise UsageError(f"{strategy} is for a live run, and there is none", hint="Use serial, or leave it out.")
     spool = _find(run_name)
     if spool is None or spool.manifest.stage == "verified":
         which = f"run {spool.manifest.run} is complete" if spool else _nothing_unfinished()

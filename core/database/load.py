@@ -188,9 +188,11 @@ class _Loading:
         self._total = total
         self._notices = notices
         self._blocker = ""
+        self._limited = True
 
     def prepare(self, run: str, lock_timeout_ms: int) -> None:
         """Limits of this transaction, and the right to load this table."""
+        self._limited = lock_timeout_ms > 0
         self._set_local("lock_timeout", f"{lock_timeout_ms}ms")
         # A timeout that somebody set for interactive use would cancel a healthy COPY or CREATE INDEX.
         self._set_local("statement_timeout", "0")
@@ -214,7 +216,9 @@ class _Loading:
             self._connection.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(self._table.schema, index)))
 
     def _say_who_blocks(self) -> None:
-        if who := self._watcher.blocked_by():
+        who = self._watcher.blocked_by()
+        # Where no time limit ends the wait there is no progress, and to say it again would look like some.
+        if who and (self._limited or who != self._blocker):
             self._blocker = who
             self._progress(Phase.STORE, 0, self._total, f"waits for {who}")
 

@@ -13,7 +13,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     """One class of hangs, or of programs that only look hung.
 
     `certainty` is the strongest that the rule gives. `conditions` are sentences that must all hold. `yields_to` are the
-    slugs of rules that say more: where one of them matched as well, this one is left out.
+    slugs of rules that say more: where one of them matched as well, this one is left out. `beside_idlers` says that
+    its evidence shows the circle itself, so that it is likely even where threads live that only sleep in a loop.
     """
 
     slug: str
@@ -25,6 +26,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     disproof: str
     links: tuple[str, ...] = ()
     yields_to: tuple[str, ...] = ()
+    beside_idlers: bool = False
 
     def verdict(
         self,

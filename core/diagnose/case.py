@@ -9,9 +9,12 @@ from functools import cached_property
 import msgspec
 
 from ..model import Culprit, Frame, ProcessSnapshot, Stack, ThreadSnapshot, TreeSnapshot, Wait, WaitKind
+from ..observe.lockfiles import PolledLock
+from ..observe.semaphores import Semaphore
 from ..observe.surroundings import Surroundings
 from .closure import Closure, Liveness
 from .graph import Graph, build
+from .listing import Idleness
 
 # What tokenizers takes for false, in any case; everything else that is set is true (its utils/parallelism.rs).
 _FALSE_VALUES = frozenset({"", "off", "false", "f", "no", "n", "0"})
@@ -48,11 +51,17 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One tree, looked at twice, with stacks and surroundings.
 
     `first` has the waits; `second` the same threads a moment later. `stacks` are by TID, innermost frame first, with
-    native frames for processes that are dead; only threads that ran Python have one. `no_stacks` says by PID why there
-    is none. `sources` are, by TID, the texts of the innermost Python lines. `parallelism` is the live
-    TOKENIZERS_PARALLELISM of dead processes, by PID. `roles` names processes that are known. `seen` are the PIDs of
-    the tree at several moments between the looks. `result_pending` says whether the root waits for a result of a
-    worker, where its owner knows.
+    native frames for processes that are dead; only threads that ran Python have one. `no_stacks` says by PID why
+    there is none. `sources` are, by TID, the texts of the innermost Python lines. `parallelism` is the live
+    TOKENIZERS_PARALLELISM of dead processes, and of forked ones that wait in Rust, by PID. `lock_files` are, by
+    TID, those that a thread polls. `roles` names processes that are known. `seen` are the PIDs of the tree at
+    several moments between the looks. `stirred` are living threads that had moved again when the stacks had been
+    read: theirs may be of later than the looks. `semaphores` are, by TID, the shared semaphores that resting
+    threads wait for, with who holds them. `result_pending` says whether the root waits for a result of a worker,
+    where its owner knows. `held` are, by TID, the locks that the source says a thread holds where it stands; `idle`
+    are living threads that, by their source, only sleep, and can wake nobody. `without_idle`: the closure does not
+    count these (see `idlers`). `known_signals` have handlers that release nothing. `notes` are what the owner of
+    the run knows about it, as evidence.
     """
 
     first: TreeSnapshot
@@ -63,9 +72,17 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     no_stacks: dict[int, str] = {}
     sources: dict[int, str] = {}
     parallelism: dict[int, Variable] = {}
+    lock_files: dict[int, PolledLock] = {}
     roles: dict[int, str] = {}
     seen: tuple[frozenset[int], ...] = ()
+    stirred: frozenset[int] = frozenset()
+    semaphores: dict[int, Semaphore] = {}
     result_pending: bool | None = None
+    held: dict[int, tuple[str, ...]] = {}
+    idle: dict[int, Idleness] = {}
+    without_idle: bool = False
+    known_signals: frozenset[int] = frozenset()
+    notes: tuple[str, ...] = ()
 
     # the tree
 
@@ -173,9 +190,11 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return (new.switches - old.switches) / self.gap_s
 
     def moved(self, tid: int) -> bool:
-        """Whether a thread did anything between the looks, or appeared."""
+        """Whether a thread did anything between the looks, or until its stack was read, or appeared."""
         old, new = self._was(tid), self._is(tid)
-        return old is None or new is None or (old.switches, old.cpu_ticks) != (new.switches, new.cpu_ticks)
+        if old is None or new is None or tid in self.stirred:
+            return True
+        return (old.switches, old.cpu_ticks) != (new.switches, new.cpu_ticks)
 
     @cached_property
     def awaited(self) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ who ends a process of it, and an interval timer that nobody handles, which ends 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from signal import SIGABRT, SIGBUS, SIGCHLD, SIGFPE, SIGILL, SIGINT, SIGSEGV, SIGSYS, SIGTRAP
+from signal import SIGABRT, SIGBUS, SIGCHLD, SIGFPE, SIGILL, SIGINT, SIGSEGV, SIGSYS, SIGTRAP, SIGWINCH
 
 import msgspec
 
@@ -47,7 +47,7 @@ _ON_FILES = frozenset(
 _MORTAL = _ON_FILES | {WaitKind.CHILD}
 
 # Programs that may end a process of which they know no more than the number. Others end only what is below them.
-_INTERPRETERS = ("python", "pypy", "bash", "dash", "zsh", "ksh", "fish", "sh", "busybox", "perl", "ruby", "node")
+INTERPRETERS = ("python", "pypy", "bash", "dash", "zsh", "ksh", "fish", "sh", "busybox", "perl", "ruby", "node")
 
 # The C library's sem_wait on shared memory, and so multiprocessing's locks.
 _SEMAPHORE_OP = 0x109
@@ -87,13 +87,20 @@ class Closure(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(dict.fromkeys(thread.pid for thread in self.threads.values() if thread.pid not in living))
 
 
-def close(first: TreeSnapshot, second: TreeSnapshot, *, known_signals: frozenset[int] = frozenset()) -> Closure:
+def close(
+    first: TreeSnapshot,
+    second: TreeSnapshot,
+    *,
+    known_signals: frozenset[int] = frozenset(),
+    idle: frozenset[int] = frozenset(),
+) -> Closure:
     """The liveness of every thread in `second`.
 
     `first` has the waits, read before the threads of `second`. `known_signals` have handlers that are known to release
-    nothing (faulthandler's).
+    nothing (faulthandler's). Threads in `idle` are known to wake nobody, and count as if they were not there: without
+    a proof of that, nothing that follows from it is proven.
     """
-    look = _Look(first, second, known_signals)
+    look = _Look(first, second, known_signals, idle)
     reasons = look.living()
     _propagate(look, reasons)
     threads = {
@@ -109,20 +116,25 @@ def _liveness(look: _Look, process: ProcessSnapshot, thread: ThreadSnapshot, rea
     wait = look.first.waits.get(thread.tid)
     ended = not reason and wait is not None and wait.kind is WaitKind.ENDED
     why = reason or ("it has ended" if ended else _dead(wakers))
+    why = "it only sleeps, and wakes nobody" if thread.tid in look.idle else why
     return Liveness(pid=process.pid, tid=thread.tid, live=bool(reason), why=why, wakers=wakers, ended=ended)
 
 
 class _Look:
     """Two snapshots, indexed. A process that is in one only counts as living, with all its threads."""
 
-    def __init__(self, first: TreeSnapshot, second: TreeSnapshot, known_signals: frozenset[int]) -> None:
-        self.first, self.second = first, second
+    def __init__(
+        self, first: TreeSnapshot, second: TreeSnapshot, known_signals: frozenset[int], idle: frozenset[int]
+    ) -> None:
+        self.first, self.second, self.idle = first, second, idle
         self.before = {process.pid: process for process in first.processes}
         self.now = {process.pid: process for process in second.processes}
-        caught = {process.pid: _caught(process, HARMLESS_SIGNALS | known_signals) for process in second.processes}
+        harmless = HARMLESS_SIGNALS | known_signals
+        by_readline = {pid: harmless | {int(SIGWINCH)} for pid in first.readline}  # a handler in C: it sets a flag
+        caught = {p.pid: _caught(p, by_readline.get(p.pid, harmless)) for p in second.processes}
         self.on_child_end = {pid for pid, numbers in caught.items() if int(SIGCHLD) in numbers}
         self.handled = {pid: numbers - {int(SIGCHLD)} for pid, numbers in caught.items()}
-        self.moved = dict(self._movements())
+        self.moved = {tid: why for tid, why in self._movements() if tid not in idle}
         self.restless = self._restless()
         self._tenders: dict[int, tuple[int, ...]] = {}
         self.children: dict[int, list[int]] = {}
@@ -136,7 +148,7 @@ class _Look:
         for process in self.second.processes:
             for thread in process.threads:
                 reason = self.moved.get(thread.tid) or self._standing(process, thread.tid, travelling)
-                if reason:
+                if reason and thread.tid not in self.idle:
                     found[thread.tid] = reason
         return found
 
@@ -236,7 +248,7 @@ class _Look:
         """Whether a living process may know the others' numbers, and end them: a supervisor."""
         process = self.now.get(pid) or self.before[pid]
         program = self._program(pid)
-        return process.forked or not program or program.startswith(_INTERPRETERS)
+        return process.forked or not program or program.startswith(INTERPRETERS)
 
     def tenders(self, pid: int) -> tuple[int, ...]:
         """Those above a process, inside the tree, that end no others."""

@@ -7,13 +7,15 @@ tree's size. Nothing is ended or changed here.
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Callable
 
 import msgspec
 
 from ..model import Certainty, ProcessSnapshot, TreeSnapshot, Verdict
-from ..observe import proc, tree
+from ..observe import tree
+from ..observe.glance import Glance
 from ..observe.surroundings import Survey
 from .case import Case
 from .closure import close
@@ -25,8 +27,14 @@ from .judge import is_hang, judge
 MIN_GAP_S = 0.02
 # The least time between the two looks that tell motion from rest.
 MOTION_GAP_S = 0.25
-# The part of one core that thorough looks may take, and how much of it may be saved up.
-PACE, SAVED_S = 0.02, 0.2
+# The part of one core that proofs, and that thorough looks, may take: for a small tree, for each thread more, and at
+# most. And how much of it may be saved up.
+PACE, PACE_A_THREAD, MAX_PACE = 0.01, 0.00004, 0.05
+SAVED_S = 0.2
+# Of how many living processes the stacks are read: the root, and those that it waits for, come first.
+MAX_STACKS = 24
+# How long py-spy may take over one process, while others wait to be looked at.
+DUMP_S = 2.0
 # Unproven verdicts come from thorough looks this far apart, at least.
 EVERY_S = 0.7
 
@@ -56,17 +64,17 @@ class Follower:
         options: Options = Options(),  # noqa: B008  (frozen)
         *,
         pace: float = PACE,
+        look_pace: float = PACE,
     ) -> None:
+        """`pace` is the part of one core that proofs of a small tree may take, `look_pace` that of thorough looks."""
         self._root = root
         self._options = options
-        self._pace = pace
-        self._inspector = Inspector()
-        self._known: dict[int, int] = {}  # PID to start time: who was seen in the tree
+        self._for_proofs, self._for_looks = _Purse(pace), _Purse(look_pace)
+        self._inspector = Inspector(deadline_s=DUMP_S)
+        self._eyes = Glance()
         self._glance: dict[int, ProcessSnapshot] = {}
         self._examined: frozenset[object] = frozenset()
         self._pending: tuple[TreeSnapshot, Survey] | None = None
-        self._credit_s = SAVED_S
-        self._last_s = time.monotonic()
         self._asked_s = 0.0
         self._finding: Finding | None = None
         self._proven: dict[int, ProcessSnapshot | None] = {}
@@ -74,17 +82,21 @@ class Follower:
         self._slugs: tuple[str, ...] = ()
         self._verdicts: tuple[Verdict, ...] = ()
 
-    def look(self, *, result_pending: bool | None = None) -> Look:
-        """One look. `result_pending`: whether the root waits for a result of a worker, None when that is not known."""
+    def look(self, *, result_pending: bool | None = None, thorough: bool = True) -> Look:
+        """One look. `result_pending`: whether the root waits for a result of a worker, None when that is not known.
+
+        `thorough` is False while the owner knows that it works: then only a proof is looked for.
+        """
         started_s = time.monotonic()
-        self._credit_s = min(SAVED_S, self._credit_s + (started_s - self._last_s) * self._pace)
-        self._last_s = started_s
+        threads = sum(len(process.threads) for process in self._glance.values())
+        self._for_proofs.earn(started_s, threads)
+        self._for_looks.earn(started_s, threads)
         root = self._root if isinstance(self._root, int) else self._root()
         resting = self._see(root)
         self._retract()
         self._rejudge(result_pending)
-        if self._glance and self._credit_s > 0:
-            self._examine(root, resting, result_pending)
+        if self._glance:
+            self._examine(root, resting, result_pending, thorough=thorough)
         return Look(
             processes=tuple(self._glance.values()),
             finding=self._finding,
@@ -97,14 +109,9 @@ class Follower:
     # the cheap look
 
     def _see(self, root: int) -> frozenset[object]:
-        """Looks at all threads; the processes that have not moved since the last look, as their states."""
-        pids = tree.members(root, self._known.items())
-        before = self._glance
-        now = proc.snapshot_again([before[pid] for pid in pids if pid in before])
-        now |= proc.snapshot(pid for pid in pids if pid not in now)
-        self._glance = {pid: now[pid] for pid in pids if pid in now}
-        self._known = {pid: process.start_ticks for pid, process in self._glance.items()}
-        return frozenset(_state(process) for pid, process in self._glance.items() if _rests(process, before.get(pid)))
+        """Looks at all threads; the processes that did nothing since the last look, as their states."""
+        self._glance, resting = self._eyes.look(root)
+        return frozenset(_state(self._glance[pid]) for pid in resting)
 
     def _retract(self) -> None:
         """Takes back what was said of processes that are gone, or that moved after all, as a debugger can make them."""
@@ -128,40 +135,35 @@ class Follower:
 
     # thorough looks
 
-    def _examine(self, root: int, resting: frozenset[object], result_pending: bool | None) -> None:
-        began = time.monotonic()
-        slept_s = 0.0
-        if self._pending is not None and began - self._pending[0].at_s >= MOTION_GAP_S:
-            self._conclude(*self._pending, result_pending)
-            self._pending = None
-        elif resting - self._examined:
+    def _examine(self, root: int, resting: frozenset[object], result_pending: bool | None, *, thorough: bool) -> None:
+        now_s = time.monotonic()
+        if resting - self._examined and self._for_proofs.has_some:
             self._examined = resting
-            first, survey = self._begin(root)
-            slept_s = max(0.0, first.at_s + MIN_GAP_S - time.monotonic())
-            time.sleep(slept_s)
-            stopped = self._prove(first, result_pending)
-            self._pending = None if stopped else (first, survey)
-        elif self._pending is None and began - self._asked_s >= EVERY_S:
-            self._pending = self._begin(root)
-        self._credit_s -= time.monotonic() - began - slept_s
+            with self._for_proofs:
+                self._prove(root, result_pending)
+        elif thorough and self._for_looks.has_some:
+            with self._for_looks:
+                if self._pending is None and now_s - self._asked_s >= EVERY_S:
+                    self._pending = self._begin(root)
+                elif self._pending is not None and now_s - self._pending[0].at_s >= MOTION_GAP_S:
+                    self._conclude(*self._pending, result_pending)
+                    self._pending = None
 
     def _begin(self, root: int) -> tuple[TreeSnapshot, Survey]:
-        first = tree.take(root, known=self._known.items())
+        first = tree.take(root, known=self._eyes.known)
         self._asked_s = first.at_s
         return first, Survey(first, dsn=self._options.dsn)
 
-    def _prove(self, first: TreeSnapshot, result_pending: bool | None) -> bool:
-        """A short look, which can only prove: what it calls dead is judged at once.
-
-        Whether stacks were read, for which the dead may have been stopped: `first` is then no longer what they were.
-        """
+    def _prove(self, root: int, result_pending: bool | None) -> None:
+        """A short look, which can only prove: what it calls dead is judged at once."""
+        first = tree.take(root, known=self._eyes.known)
+        time.sleep(max(0.0, first.at_s + MIN_GAP_S - time.monotonic()))
         case = self._case(first, result_pending)
         newly = [pid for pid in case.dead_processes if pid not in self._proven]
-        if not newly and (self._root_dead or not case.is_dead(case.root)):
-            return False
-        self._remember(self._inspector.inspect(case), first.at_s)
-        self._verdicts = tuple(v for v in self._judged if v.certainty is Certainty.PROVEN) or self._verdicts
-        return True
+        if newly or (case.is_dead(case.root) and not self._root_dead):
+            self._pending = None  # to be dumped natively is a motion
+            self._remember(self._inspector.inspect(case, only=_worth_reading(case)), first.at_s)
+            self._verdicts = tuple(v for v in self._judged if v.certainty is Certainty.PROVEN) or self._verdicts
 
     def _conclude(self, first: TreeSnapshot, survey: Survey, result_pending: bool | None) -> None:
         """The second half of a look that tells motion from rest."""
@@ -169,7 +171,8 @@ class Follower:
         surroundings = survey.finish()
         if case.processes:
             case = msgspec.structs.replace(case, surroundings=surroundings)
-            self._remember(self._inspector.inspect(case, native=self._options.native), first.at_s)
+            case = self._inspector.inspect(case, native=self._options.native, only=_worth_reading(case))
+            self._remember(case, first.at_s)
             self._settle()
 
     def _case(self, first: TreeSnapshot, result_pending: bool | None) -> Case:
@@ -182,6 +185,7 @@ class Follower:
             roles={process.pid: role for process in second.processes if (role := roles(process.pid))},
             seen=(frozenset(p.pid for p in first.processes), frozenset(p.pid for p in second.processes)),
             result_pending=result_pending,
+            notes=self._options.notes(),
         )
 
     def _remember(self, case: Case, began_s: float) -> None:
@@ -200,15 +204,48 @@ class Follower:
         self._slugs = doubtful
 
 
+class _Purse:
+    """Time that may be spent: it is earned as time passes, and may be overdrawn once. Used as a context, it pays."""
+
+    def __init__(self, pace: float) -> None:
+        self._pace = pace
+        self._credit_s = SAVED_S
+        self._last_s = time.monotonic()
+        self._began_s = 0.0
+
+    @property
+    def has_some(self) -> bool:
+        return self._credit_s > 0
+
+    def earn(self, now_s: float, threads: int) -> None:
+        """For the time since the last call; a large tree earns more."""
+        pace = min(max(self._pace, MAX_PACE), self._pace + threads * PACE_A_THREAD)
+        self._credit_s = min(SAVED_S, self._credit_s + (now_s - self._last_s) * pace)
+        self._last_s = now_s
+
+    def __enter__(self) -> None:
+        self._began_s = _cpu_s()
+
+    def __exit__(self, *_: object) -> None:
+        self._credit_s -= _cpu_s() - self._began_s
+
+
+def _cpu_s() -> float:
+    """The CPU time of this process and of those that it ran: a busy machine makes a look longer, but no dearer."""
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def _worth_reading(case: Case) -> list[int]:
+    """The processes whose stacks matter most: the dead, the root, whom it waits for, and then the others."""
+    awaited = [case.owner(tid) for tid in case.awaited if tid in case.closure.threads]
+    living = dict.fromkeys(pid for pid in (case.root, *awaited, *case.processes) if pid not in case.dead_processes)
+    return [*case.dead_processes, *list(living)[:MAX_STACKS]]
+
+
 def _state(process: ProcessSnapshot) -> tuple[object, ...]:
     threads = tuple((thread.tid, thread.switches, thread.state, thread.cpu_ticks) for thread in process.threads)
     return process.pid, process.start_ticks, process.frozen, threads
-
-
-def _rests(process: ProcessSnapshot, before: ProcessSnapshot | None) -> bool:
-    """Whether no thread of a process did anything since the look before."""
-    running = any(thread.state == "R" for thread in process.threads)
-    return before is not None and not running and _state(before) == _state(process)
 
 
 def _same(seen: ProcessSnapshot | None, now: ProcessSnapshot | None) -> bool:

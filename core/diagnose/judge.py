@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..model import Certainty, Verdict
+from . import idlers
 from .case import Case
 from .merge import merge
-from .rules import RULES, deadlock
+from .rules import RULES, Rule, deadlock
 
 HANGS = (Certainty.PROVEN, Certainty.CERTAIN, Certainty.LIKELY)
 _ORDER = tuple(Certainty)
@@ -23,11 +24,19 @@ def judge(case: Case) -> tuple[Verdict, ...]:
 
     Where something hangs only that is said; where something shows that nothing hangs, nothing undecided is.
     """
-    found = _without_unnamed([verdict for rule in RULES.values() for verdict in rule.match(case)])
-    verdicts = _without_weaker(merge(found))
+    verdicts = _asked(case, RULES)
     hangs = [verdict for verdict in verdicts if is_hang(verdict)]
+    if not hangs and case.idle:
+        aside = idlers.without(case)
+        circles = {slug: rule for slug, rule in RULES.items() if rule.CARD.beside_idlers}
+        hangs = [idlers.weakened(case, verdict) for verdict in _asked(aside, circles) if is_hang(verdict)]
     healthy = [verdict for verdict in verdicts if verdict.certainty is Certainty.NOT_HUNG]
     return tuple(sorted(hangs or healthy or verdicts, key=lambda verdict: _ORDER.index(verdict.certainty)))
+
+
+def _asked(case: Case, rules: Mapping[str, Rule]) -> list[Verdict]:
+    found = _without_unnamed([verdict for rule in rules.values() for verdict in rule.match(case)])
+    return _without_weaker(merge(found))
 
 
 def _without_unnamed(verdicts: Sequence[Verdict]) -> list[Verdict]:

@@ -11,6 +11,8 @@ from ..model import Culprit, Remedy, Verdict
 from .case import who
 from .remedies import RELEASE_TITLE, release
 
+_NAMED = 8
+
 
 def merge(verdicts: Iterable[Verdict]) -> list[Verdict]:
     """One verdict for each slug, in the order in which they come: culprits united, equal facts told once."""
@@ -35,22 +37,24 @@ def _facts(group: Sequence[Verdict], culprits: Sequence[Culprit]) -> tuple[str, 
     The processes' lines are taken in turn, so that facts of one kind stand together.
     """
     holders: dict[str, list[str]] = {}
+    known = frozenset(map(who, culprits))
     lines = (line for row in zip_longest(*(verdict.evidence for verdict in group)) for line in row if line)
     for line in dict.fromkeys(lines):
-        name, fact = _split(line, culprits)
+        name, fact = _split(line, known)
         holders.setdefault(fact, []).extend([name] if name else [])
     return tuple(f"{_names(names, culprits)}: {fact}" if names else fact for fact, names in holders.items())
 
 
 def _names(names: Sequence[str], culprits: Sequence[Culprit]) -> str:
-    return "each of them" if len(names) == len(culprits) > 1 else ", ".join(names)
+    if len(names) == len(culprits) > 1:
+        return "each of them"
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
-def _split(line: str, culprits: Sequence[Culprit]) -> tuple[str, str]:
-    for name in map(who, culprits):
-        if line.startswith(f"{name}: "):
-            return name, line.removeprefix(f"{name}: ")
-    return "", line
+def _split(line: str, known: frozenset[str]) -> tuple[str, str]:
+    name, _, fact = line.partition(": ")
+    return (name, fact) if name in known else ("", line)
 
 
 def _fixes(group: Sequence[Verdict], culprits: Sequence[Culprit]) -> tuple[Remedy, ...]:

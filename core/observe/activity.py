@@ -36,6 +36,7 @@ SELECT a.pid, a.usename, a.datname, a.application_name, a.state, a.wait_event_ty
 FROM pg_stat_activity a
 WHERE a.backend_type IN ('client backend', 'autovacuum worker') AND a.pid <> pg_backend_pid()
 """
+_PORT = 8
 _INDEXES = """
 SELECT p.pid, p.command, p.phase, p.blocks_done, p.blocks_total, p.tuples_done, p.tuples_total, p.current_locker_pid,
   (SELECT max(c.atttypmod) FROM pg_attribute c JOIN pg_type t ON t.oid = c.atttypid
@@ -90,7 +91,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Activity(msgspec.Struct, frozen=True, kw_only=True):
-    """Two readings of a server, `gap_s` apart: `sessions` and `progress` of the second, `earlier` progress of the first.
+    """Two readings of a server, `gap_s` apart: `sessions` and `progress` of the second, `earlier` of the first.
 
     `maintenance_memory_kb` is maintenance_work_mem as a new session gets it, 0 when not known. `unknown` says why the
     server could not be asked; everything else is then empty.
@@ -134,11 +135,13 @@ class Watch:
         return Activity(unknown=self._unknown)
 
     def _activity(self, connection: _Connection) -> Activity:
-        clients = _clients(self._first, connection.info.port) if self._first is not None else {}
+        rows = connection.execute(_SESSIONS).fetchall()
+        by_tcp = self._first is not None and any(_number(row[_PORT]) > 0 for row in rows)
+        clients = _clients(self._first, connection.info.port) if self._first is not None and by_tcp else {}
         row = connection.execute(_MEMORY).fetchone()
         return Activity(
             gap_s=time.monotonic() - self._at_s,
-            sessions=tuple(parse_session(row, clients) for row in connection.execute(_SESSIONS).fetchall()),
+            sessions=tuple(parse_session(each, clients) for each in rows),
             progress=_progress(connection),
             earlier=self._earlier,
             maintenance_memory_kb=_number(row[0]) if row else 0,

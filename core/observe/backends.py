@@ -10,7 +10,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -20,7 +20,7 @@ from . import fds, proc, sockets
 from .fds import Table
 from .kernel import read
 from .peers import Connection
-from .sockets import TcpSocket, UnixSocket
+from .sockets import Address, TcpSocket, UnixSocket
 
 # A transaction that rests between two statements is no forgotten one: so long its backend has to sleep.
 PATIENCE_S = 1.0
@@ -41,9 +41,11 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     """One server process of PostgreSQL that serves a client, or an autovacuum worker, which has no client.
 
     Its title is `postgres: USER DATABASE CLIENT ACTIVITY`; `activity` is the last part (`TRUNCATE TABLE waiting`, `idle
-    in transaction`, `CREATE INDEX`). `client_pids` hold the other end of its socket; `client_gone` says that nobody does
-    any more. `cpu_share` is the part of one core that it used between two looks, its parallel workers included;
-    `client_share` the same of its clients. `moved` says that it ran at all in between, or that its title changed.
+    in transaction`, `CREATE INDEX`). `client_pids` hold the other end of its socket; `client_gone` says that nobody
+    does any more. `cpu_share` is the part of one core that it used between two looks, its parallel workers included;
+    `client_share` the same of its clients, and `client_runs` says that one of them runs right now. `moved` says that
+    it ran at all in between, or that its title changed.
+    `earlier` is the activity at the first look, "new" when it was not there yet.
     `server_pid` is its number as the server itself counts. `client_inode` is the client's socket, 0 when it was not
     found, `queued_bytes` what lies unread at either end.
     """
@@ -54,10 +56,12 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     user: str
     database: str
     activity: str
+    earlier: str = ""
     client_pids: tuple[int, ...] = ()
     client_gone: bool = False
     cpu_share: float = 0.0
     client_share: float = 0.0
+    client_runs: bool = False
     moved: bool = False
     server_pid: int = 0
     client_inode: int = 0
@@ -109,6 +113,7 @@ class _Links(NamedTuple):
 
     unix: Mapping[int, UnixSocket]
     tcp: Mapping[int, TcpSocket]
+    by_ends: Mapping[tuple[Address, Address], TcpSocket]
 
     def peer(self, inode: int) -> int:
         """The inode of the other end; 0 when it has none, or is not in these tables."""
@@ -116,7 +121,7 @@ class _Links(NamedTuple):
         if entry is not None:
             return entry.peer
         row = self.tcp.get(inode)
-        other = sockets.peer_of(row, list(self.tcp.values())) if row is not None else None
+        other = self.by_ends.get((row.remote, row.local)) if row is not None else None
         return other.inode if other is not None else 0
 
     def is_cut(self, inode: int) -> bool:
@@ -144,12 +149,11 @@ class Watch:
         self._inodes |= {connection.inode for connection in connections}
         self._inside = {process.pid for process in first.processes}
         self._first = _readings() if self._inodes else {}
-        self._servers: set[int] = set()
-        if self._first:
-            links = _links(self._root, self._first)
-            self._servers = {self._first[pid].postmaster for pid in self._serving(self._first, links)}
+        links = _links(self._root, self._first, self._inodes) if self._first else None
+        self._own = frozenset(self._serving(self._first, links)) if links else frozenset()
+        self._servers = {self._first[pid].postmaster for pid in self._own}
         self._client_ticks: dict[int, int] = {}
-        if self._servers:
+        if links and self._waits(self._first):
             self._client_ticks = _ticks(self._clients(fds.scan(()), links).values())
 
     def finish(self, patience_s: float = PATIENCE_S) -> tuple[Backend, ...]:
@@ -164,7 +168,7 @@ class Watch:
             time.sleep(_STEP_S)
             now = self._now()
         gap_s = max(time.monotonic() - self._at_s, _TICK_S)
-        links, table = _links(self._root, now), fds.scan(())
+        links, table = _links(self._root, now, self._inodes), fds.scan(())
         clients = self._clients(table, links)
         ticks = _ticks(clients.values())
         serving = self._serving(now, links)
@@ -178,10 +182,13 @@ class Watch:
         return {pid: reading for pid, reading in _readings().items() if reading.postmaster in self._servers}
 
     def _may_be_blocked(self, now: Mapping[int, _Reading]) -> bool:
-        """Whether a lock is waited for while an open transaction rests, both since the first look."""
-        rests = [pid for pid in now if not self._moved(pid, now[pid])]
-        idle = any(now[pid].parts.activity.startswith("idle in transaction") for pid in rests)
-        return idle and any(reading.parts.activity.endswith(" waiting") for reading in now.values())
+        """Whether the tree waits for a lock while somebody's open transaction rests, both since the first look."""
+        idle = (pid for pid, reading in now.items() if reading.parts.activity.startswith("idle in transaction"))
+        return self._waits(now) and any(not self._moved(pid, now[pid]) for pid in idle)
+
+    def _waits(self, now: Mapping[int, _Reading]) -> bool:
+        """Whether the tree waits for a lock: only then it matters what other people's clients do."""
+        return any(now[pid].parts.activity.endswith(" waiting") for pid in self._own if pid in now)
 
     def _moved(self, pid: int, now: _Reading) -> bool:
         old = self._first.get(pid)
@@ -202,7 +209,7 @@ class Watch:
         own = _sockets_of(pid)
         team = [pid, *(other for other, worker in now.items() if worker.parts.leader == server_pid)]
         used = sum(now[other].cpu_ticks - self._first[other].cpu_ticks for other in team if other in self._first)
-        known = [client for client in clients if client in self._client_ticks]
+        known = [client for client in clients if client in self._client_ticks and client != os.getpid()]
         client_used = sum(client_ticks.get(client, 0) - self._client_ticks[client] for client in known)
         return Backend(
             pid=pid,
@@ -211,10 +218,12 @@ class Watch:
             user=parts.user,
             database=parts.database,
             activity=parts.activity,
+            earlier=self._first[pid].parts.activity if pid in self._first else "new",
             client_pids=clients,
             client_gone=not clients and any(links.is_cut(inode) for inode in own),
             cpu_share=max(0.0, used * _TICK_S / gap_s),
             client_share=max(0.0, client_used * _TICK_S / gap_s),
+            client_runs=any(_runs(client) for client in clients if client != os.getpid()),
             moved=self._moved(pid, reading),
             server_pid=server_pid,
             client_inode=client_inode,
@@ -231,9 +240,9 @@ class Watch:
         by_name = {_as_in_title(row): row.inode for row in rows}
         found = {pid: by_name[r.parts.client] for pid, r in readings.items() if r.parts.client in by_name}
         by_peer = {peer: inode for inode in self._inodes if (peer := links.peer(inode))}
-        for pid in readings:
-            if pid not in self._inside:
-                found.update({pid: by_peer[inode] for inode in _sockets_of(pid) if inode in by_peer})
+        for pid in readings.keys() - self._inside:
+            inode = next((by_peer[inode] for inode in _sockets_of(pid) if inode in by_peer), 0)
+            found.update({pid: inode} if inode else {})
         return found
 
     def _clients(self, table: Table, links: _Links) -> dict[int, tuple[int, ...]]:
@@ -289,14 +298,29 @@ def _sockets_of(pid: int) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _links(root: int, readings: Mapping[int, _Reading]) -> _Links:
-    """TCP as the tree and as the server see it: either may live in a network of its own."""
-    rows: dict[int, TcpSocket] = {}
-    for pid in {root, *(reading.postmaster for reading in readings.values())}:
-        for name in ("tcp", "tcp6"):
-            text = read(f"/proc/{pid}/net/{name}").decode("ascii", "replace")
-            rows.update((row.inode, row) for row in sockets.parse_tcp(text) if row.inode)
-    return _Links({entry.inode: entry for entry in sockets.unix_sockets() if entry.inode}, rows)
+def _links(root: int, readings: Mapping[int, _Reading], inodes: Collection[int]) -> _Links:
+    """TCP, where the tree has such sockets, as it and as the server see it: either may live in a network of its own."""
+    unix = {entry.inode: entry for entry in sockets.unix_sockets() if entry.inode}
+    pids = [root, *dict.fromkeys(reading.postmaster for reading in readings.values())]
+    networks = {} if unix.keys() >= set(inodes) else {_network(pid): pid for pid in pids}
+    rows = [row for pid in networks.values() for row in _tcp(pid)]
+    return _Links(unix, {row.inode: row for row in rows if row.inode}, {(row.local, row.remote): row for row in rows})
+
+
+def _network(pid: int) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/ns/net")
+    except OSError:
+        return str(pid)
+
+
+def _tcp(pid: int) -> Iterable[TcpSocket]:
+    for name in ("tcp", "tcp6"):
+        try:
+            with open(f"/proc/{pid}/net/{name}", encoding="ascii", errors="replace") as file:
+                yield from sockets.parse_tcp(file.read())
+        except OSError:
+            continue
 
 
 def _as_in_title(row: TcpSocket) -> str:
@@ -310,6 +334,10 @@ def _ticks(groups: Iterable[Iterable[int]]) -> dict[int, int]:
     pids = {pid for group in groups for pid in group}
     stats = {pid: proc.parse_stat(read(f"/proc/{pid}/stat")) for pid in pids}
     return {pid: stat.cpu_ticks for pid, stat in stats.items() if stat is not None}
+
+
+def _runs(pid: int) -> bool:
+    return proc.parse_parent(read(f"/proc/{pid}/stat"))[0] == "R"
 
 
 def _inner_pid(pid: int) -> int:

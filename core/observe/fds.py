@@ -103,6 +103,11 @@ def scan(tree: Collection[int]) -> Table:
     return Table(found, tuple(found), tuple(unreadable), not fresh)
 
 
+def held(pid: int) -> tuple[Descriptor, ...]:
+    """What one process holds that can wake somebody; empty when it refuses or is gone."""
+    return _of(pid, whole=False) or ()
+
+
 def folder_of(pid: int) -> str:
     """The folder below /proc that still answers: when the first thread has ended, that of another one."""
     try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -140,13 +140,16 @@ def snapshot(pids: Iterable[int]) -> dict[int, ProcessSnapshot]:
     return {pid: process for pid, process in taken if process is not None}
 
 
-def snapshot_again(processes: Iterable[ProcessSnapshot]) -> dict[int, ProcessSnapshot]:
+def snapshot_again(
+    processes: Iterable[ProcessSnapshot], *, idle: Container[int] = frozenset()
+) -> dict[int, ProcessSnapshot]:
     """One more snapshot of those that still live, at half the price.
 
-    Of a thread that moved since, the system call is not asked; of one that did not, name and `wchan` are taken over.
+    Of a thread that moved since, the system call is not asked; of one that did not, the processor time is taken over.
+    Name and `wchan` always are. The threads in `idle` are known not to have run, and are taken over whole.
     """
     frozen_groups: dict[bytes, bool] = {}
-    taken = ((process.pid, _process(process.pid, frozen_groups, process)) for process in processes)
+    taken = ((process.pid, _process(process.pid, frozen_groups, process, idle)) for process in processes)
     return {pid: process for pid, process in taken if process is not None}
 
 
@@ -154,15 +157,21 @@ def descendants(root: int) -> list[int]:
     """`root` and all its living descendants, parents before children; empty when `root` is gone."""
     children: dict[int, list[int]] = {}
     living = set()
-    for pid in _pids():
-        state, parent = parse_parent(read(f"/proc/{pid}/stat"))
-        if state and state not in _GONE:
-            living.add(pid)
-            children.setdefault(parent, []).append(pid)
+    for pid, parent in parents():
+        living.add(pid)
+        children.setdefault(parent, []).append(pid)
     found = [root] if root in living else []
     for pid in found:
         found.extend(children.get(pid, ()))
     return found
+
+
+def parents() -> Iterator[tuple[int, int]]:
+    """(PID, PID of its parent) of every process that lives."""
+    for pid in _pids():
+        state, parent = parse_parent(read(f"/proc/{pid}/stat"))
+        if state and state not in _GONE:
+            yield pid, parent
 
 
 def frozen(pid: int) -> bool:
@@ -187,11 +196,14 @@ def _pids() -> list[int]:
 
 
 def _process(
-    pid: int, frozen_groups: dict[bytes, bool], earlier: ProcessSnapshot | None = None
+    pid: int,
+    frozen_groups: dict[bytes, bool],
+    earlier: ProcessSnapshot | None = None,
+    idle: Container[int] = frozenset(),
 ) -> ProcessSnapshot | None:
     stat = parse_stat(read(f"/proc/{pid}/stat"))
     caught = parse_signals_caught(read(f"/proc/{pid}/status"))
-    threads = _threads(pid, earlier.threads if earlier else ())
+    threads = _threads(pid, earlier.threads if earlier else (), idle)
     if stat is None or caught is None or not threads:
         return None
     return ProcessSnapshot(
@@ -216,13 +228,16 @@ def _frozen_group(pid: int, known: dict[bytes, bool]) -> bool:
     return known[group]
 
 
-def _threads(pid: int, earlier: Iterable[ThreadSnapshot] = ()) -> tuple[ThreadSnapshot, ...]:
+def _threads(pid: int, earlier: Iterable[ThreadSnapshot], idle: Container[int]) -> tuple[ThreadSnapshot, ...]:
     try:
         tids = sorted(int(name) for name in os.listdir(f"/proc/{pid}/task"))
     except OSError:
         return ()
     known = {thread.tid: thread for thread in earlier}
-    taken = (_thread_again(f"/proc/{pid}/task/{tid}", tid, known.get(tid)) for tid in tids)
+    taken = (
+        known[tid] if tid in known and tid in idle else _thread_again(f"/proc/{pid}/task/{tid}", tid, known.get(tid))
+        for tid in tids
+    )
     return tuple(thread for thread in taken if thread is not None)
 
 
@@ -235,7 +250,11 @@ def _thread_again(folder: str, tid: int, old: ThreadSnapshot | None) -> ThreadSn
     if switches is None:
         return None
     syscall = None
-    if switches == old.switches and state == old.state != "R" and old.syscall is not None:
+    cpu_ticks = old.cpu_ticks
+    if switches != old.switches or state == "R":
+        stat = parse_stat(read(f"{folder}/stat"))
+        cpu_ticks = stat.cpu_ticks if stat else cpu_ticks
+    elif state == old.state and old.syscall is not None:
         syscall = parse_syscall(read(f"{folder}/syscall"))
         switches = parse_switches(read(f"{folder}/status"))
     if switches is None:
@@ -247,7 +266,7 @@ def _thread_again(folder: str, tid: int, old: ThreadSnapshot | None) -> ThreadSn
         syscall=syscall,
         wchan=old.wchan,
         switches=switches,
-        cpu_ticks=old.cpu_ticks,
+        cpu_ticks=cpu_ticks,
     )
 
 

@@ -1,7 +1,7 @@
 """Who is at the other end of a socket: unix peers from the kernel's socket diagnostics, TCP from /proc/net (Linux).
 
 Only sockets of the observer's own network namespace are listed; any other is simply not found. Asks and reads, opens
-no connection. Formats: sock_diag(7), include/uapi/linux/unix_diag.h, proc(5) for /proc/net/tcp.
+no connection. Formats: sock_diag(7), include/uapi/linux/{unix_diag,inet_diag,tcp}.h, proc(5) for /proc/net/tcp.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import ctypes
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 # include/uapi/linux/netlink.h, sock_diag.h, unix_diag.h
@@ -18,12 +18,21 @@ _NETLINK_SOCK_DIAG = 4
 _SOCK_DIAG_BY_FAMILY = 20
 _REQUEST_DUMP = 0x301
 _ERROR, _DONE = 2, 3
-_SHOW_PEER_ICONS_RQLEN = 0x4 | 0x8 | 0x10
-_PEER, _ICONS, _RQLEN = 2, 3, 4
+_SHOW_NAME_PEER_ICONS_RQLEN = 0x1 | 0x4 | 0x8 | 0x10
+_NAME, _PEER, _ICONS, _RQLEN = 0, 2, 3, 4
 _HEADER, _MESSAGE, _ATTRIBUTE = struct.Struct("=IHHII"), struct.Struct("=BBBBIII"), struct.Struct("=HH")
 
+# include/uapi/linux/inet_diag.h; the cookie that stands for "whichever" is all ones.
+_REQUEST = 0x1
+_TCP_INFO = 2
+_ALL_STATES = 0xFFFFFFFF
+_INET_MESSAGE_BYTES = 72
+# include/uapi/linux/tcp.h: where struct tcp_info has the times (ms) since the last data went out and came, and from
+# Linux 4.6 on the bytes that came and the segments of data that went out.
+_LAST_SENT, _LAST_RECEIVED, _BYTES_RECEIVED, _SEGMENTS_SENT = 44, 52, 128, 156
+
 # include/net/tcp_states.h
-ESTABLISHED, LISTEN = 1, 10
+ESTABLISHED, SYN_SENT, LISTEN = 1, 2, 10
 
 _PIDFD_GETFD = 438
 _TCP_USER_TIMEOUT = 18
@@ -32,7 +41,8 @@ _TIMEVAL_BYTES = 16
 
 class UnixSocket(NamedTuple):
     """`peer` is the inode of the other end, 0 when there is none or it waits to be accepted. `pending` are, of a
-    listener, the inodes of the clients that wait. `queued` counts unread bytes, of a listener clients."""
+    listener, the inodes of the clients that wait. `queued` counts unread bytes, of a listener clients. `name` is its
+    path, with `@` before one that is not in the file system; a socket that was accepted has its listener's."""
 
     inode: int
     kind: int
@@ -40,6 +50,7 @@ class UnixSocket(NamedTuple):
     peer: int
     pending: tuple[int, ...]
     queued: int
+    name: str = ""
 
 
 class Address(NamedTuple):
@@ -73,7 +84,7 @@ def unix_sockets() -> list[UnixSocket]:
     try:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, _NETLINK_SOCK_DIAG) as link:
             link.settimeout(1.0)
-            body = struct.pack("=BBHIIIII", socket.AF_UNIX, 0, 0, 0xFFFFFFFF, 0, _SHOW_PEER_ICONS_RQLEN, 0, 0)
+            body = struct.pack("=BBHIIIII", socket.AF_UNIX, 0, 0, 0xFFFFFFFF, 0, _SHOW_NAME_PEER_ICONS_RQLEN, 0, 0)
             link.send(_HEADER.pack(_HEADER.size + len(body), _SOCK_DIAG_BY_FAMILY, _REQUEST_DUMP, 1, 0) + body)
             return list(_answers(link))
     except OSError:
@@ -111,14 +122,65 @@ def parse_tcp(text: str) -> list[TcpSocket]:
     return [row for line in text.splitlines()[1:] if (row := _tcp_row(line.split())) is not None]
 
 
-def peer_of(row: TcpSocket, rows: list[TcpSocket]) -> TcpSocket | None:
-    """The other end of a connection within this machine's network namespace."""
-    return next((other for other in rows if (other.local, other.remote) == (row.remote, row.local)), None)
+def by_ends(rows: Iterable[TcpSocket]) -> dict[tuple[Address, Address], TcpSocket]:
+    """By (local, remote) address: the other end of a connection is where the two are exchanged."""
+    return {(row.local, row.remote): row for row in rows}
 
 
 def listeners(address: Address, rows: list[TcpSocket]) -> list[TcpSocket]:
     """The sockets that may accept a connection to this address; all that share its port count."""
     return [row for row in rows if row.state == LISTEN and row.local.port == address.port]
+
+
+class Traffic(NamedTuple):
+    """What went over a TCP connection: times since the last byte came and went, and whether any ever did."""
+
+    silent_s: float
+    since_sent_s: float
+    received: bool
+    sent: bool
+
+
+def traffic(rows: Iterable[TcpSocket]) -> dict[int, Traffic]:
+    """The traffic of these connections by inode; without those of which the kernel does not tell."""
+    found: dict[int, Traffic] = {}
+    try:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, _NETLINK_SOCK_DIAG) as link:
+            link.settimeout(1.0)
+            for row in rows:
+                body = _traffic_request(row)
+                link.send(_HEADER.pack(_HEADER.size + len(body), _SOCK_DIAG_BY_FAMILY, _REQUEST, 1, 0) + body)
+                answer = parse_traffic(link.recv(1 << 16))
+                if answer is not None:
+                    found[row.inode] = answer
+    except OSError:
+        return found
+    return found
+
+
+def parse_traffic(data: bytes) -> Traffic | None:
+    """The answer about one TCP connection; None when it is an error, cut short, or from a kernel before 4.6."""
+    if len(data) < _HEADER.size:
+        return None
+    length, kind, *_ = _HEADER.unpack_from(data)
+    if kind in (_DONE, _ERROR):
+        return None
+    info = dict(_attributes(data[_HEADER.size + _INET_MESSAGE_BYTES : length])).get(_TCP_INFO, b"")
+    if len(info) < _SEGMENTS_SENT + 4:
+        return None
+    sent_ms, received_ms, segments = (
+        int.from_bytes(info[at : at + 4], "little") for at in (_LAST_SENT, _LAST_RECEIVED, _SEGMENTS_SENT)
+    )
+    received = int.from_bytes(info[_BYTES_RECEIVED : _BYTES_RECEIVED + 8], "little")
+    return Traffic(received_ms / 1000, sent_ms / 1000, received > 0, segments > 0)
+
+
+def _traffic_request(row: TcpSocket) -> bytes:
+    family = socket.AF_INET if len(row.local.host) == 4 else socket.AF_INET6
+    ends = row.local.host.ljust(16, b"\0") + row.remote.host.ljust(16, b"\0")
+    ports = struct.pack(">HH", row.local.port, row.remote.port)
+    head = struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 1 << (_TCP_INFO - 1), 0, _ALL_STATES)
+    return head + ports + ends + struct.pack("=III", 0, 0xFFFFFFFF, 0xFFFFFFFF)
 
 
 def timeout_of(pid: int, fd: int) -> bool | None:
@@ -176,7 +238,8 @@ def _unix_socket(message: bytes) -> UnixSocket:
     icons = values.get(_ICONS, b"")
     queue = values.get(_RQLEN, b"")
     pending = struct.unpack(f"={len(icons) // 4}I", icons[: len(icons) // 4 * 4])
-    return UnixSocket(inode, kind, state, _first(values.get(_PEER, b"")), pending, _first(queue))
+    name = values.get(_NAME, b"").decode("utf-8", "replace").rstrip("\0").replace("\0", "@")
+    return UnixSocket(inode, kind, state, _first(values.get(_PEER, b"")), pending, _first(queue), name)
 
 
 def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:

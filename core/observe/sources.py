@@ -94,14 +94,17 @@ def _pipe_source(inode: int, world: World, *, reads: bool, writes: bool) -> Sour
 def _socket(inode: int, world: World) -> Source:
     own = world.holders(DescriptorKind.SOCKET, inode)
     unix = world.unix.get(inode)
-    row = next((row for row in world.tcp if row.inode == inode), None) if unix is None else None
+    row = world.tcp_by_inode.get(inode) if unix is None else None
     if sockets.LISTEN in (unix and unix.state, row and row.state):
-        return Source(words=f"somebody to connect to socket {inode}", external="anybody may connect to it")
+        return Source(
+            words=f"somebody to connect to socket {inode}", external="anybody may connect to it", inodes=(inode,)
+        )
     if unix is not None:
         return _unix(unix, own, world)
     if row is not None and row.state == sockets.ESTABLISHED:
         return _tcp(row, own, world)
-    return Source(words=f"socket {inode}", external=f"who is at the other end of socket {inode} cannot be seen")
+    external = f"who is at the other end of socket {inode} cannot be seen"
+    return Source(words=f"socket {inode}", external=external, inodes=(inode,))
 
 
 def _unix(unix: sockets.UnixSocket, own: tuple[tuple[int, int], ...], world: World) -> Source:
@@ -115,7 +118,7 @@ def _unix(unix: sockets.UnixSocket, own: tuple[tuple[int, int], ...], world: Wor
 
 
 def _tcp(row: sockets.TcpSocket, own: tuple[tuple[int, int], ...], world: World) -> Source:
-    other = sockets.peer_of(row, world.tcp)
+    other = world.tcp_peer(row)
     if other is None:
         external = f"{row.remote} is elsewhere, and may answer"
         return Source(words=f"socket {row.inode}, connected to {row.remote}", external=external, inodes=(row.inode,))

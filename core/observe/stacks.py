@@ -21,7 +21,7 @@ import msgspec
 
 from ..errors import ObserveError
 from ..model import Frame, ProcessSnapshot, Stack
-from .kernel import read
+from . import permissions
 from .proc import MACHINE
 from .symbols import readable_name
 
@@ -37,7 +37,9 @@ _CUT_SHORT = {
 }.get(MACHINE, frozenset())
 
 # The interpreter and the C library that starts it, in whatever folder.
-_INTERPRETER = re.compile(r"(.*/)?(libc|libpthread|libpython|ld-linux|ld-musl|python|libpypy|pypy)[-.\d][^/]*|(.*/)?python")
+_INTERPRETER = re.compile(
+    r"(.*/)?(libc|libpthread|libpython|ld-linux|ld-musl|python|libpypy|pypy)[-.\d][^/]*|(.*/)?python"
+)
 _IMPORT_FILES = ("<frozen importlib", "<frozen zipimport")
 # What stands at the outer end of a stack without being anybody's code: `python -m`, and the start of a thread.
 _STARTS = (
@@ -53,11 +55,17 @@ _in_flight: set[int] = set()
 _turn = threading.Condition()
 
 
+class _RawLocal(msgspec.Struct):
+    name: str = ""
+    repr: str | None = None
+
+
 class _RawFrame(msgspec.Struct):
     name: str = ""
     filename: str | None = None
     module: str | None = None
     line: int = 0
+    locals: list[_RawLocal] | None = None
 
 
 class _RawThread(msgspec.Struct):
@@ -68,7 +76,18 @@ class _RawThread(msgspec.Struct):
     frames: list[_RawFrame] = []
 
 
+# A thread that runs while it is read can change its frames under the reader (one time in ten when it spins).
+_TORN = "Failed to get stack traces"
+_TRIES = 3
+
 _DECODER = msgspec.json.Decoder(list[_RawThread])
+
+
+class Local(msgspec.Struct, frozen=True):
+    """A local variable of a frame, as Python writes it; a long text is cut short."""
+
+    name: str
+    value: str
 
 
 def dump(pid: int, *, native: bool, deadline_s: float = 5.0) -> list[Stack]:
@@ -77,8 +96,26 @@ def dump(pid: int, *, native: bool, deadline_s: float = 5.0) -> list[Stack]:
     `native` stops the process for a moment: only where `native_is_safe` says so, or where a person asked for it.
     Raises ObserveError when py-spy is missing, refused, too slow, or when the process is no Python or gone.
     """
-    mode = "--native" if native else "--nonblocking"
-    command = [executable(), "dump", "--json", mode, "--pid", str(pid)]
+    option = "--native" if native else "--nonblocking"
+    for _ in range(0 if native else _TRIES - 1):
+        try:
+            return parse_dump(_run(pid, option, deadline_s=deadline_s))
+        except ObserveError as error:
+            if _TORN not in error.what:
+                raise
+    return parse_dump(_run(pid, option, deadline_s=deadline_s))
+
+
+def dump_locals(pid: int, tid: int, *, deadline_s: float = 5.0) -> list[tuple[Frame, tuple[Local, ...]]]:
+    """The Python frames of one thread, innermost first, with their local variables. It stops nothing.
+
+    They may hold secrets: only what is asked for by name may be kept. Raises ObserveError like `dump`.
+    """
+    return parse_locals(_run(pid, "--nonblocking", *["--locals"] * 3, deadline_s=deadline_s), tid)
+
+
+def _run(pid: int, *options: str, deadline_s: float) -> bytes:
+    command = [executable(), "dump", "--json", *options, "--pid", str(pid)]
     with _one_at_a_time(pid):
         try:
             done = subprocess.run(
@@ -99,15 +136,11 @@ def dump(pid: int, *, native: bool, deadline_s: float = 5.0) -> list[Stack]:
             raise ObserveError(f"py-spy cannot be started: {error.strerror}") from error
     if done.returncode:
         raise _refusal(pid, done.stderr.decode("utf-8", "replace"))
-    return parse_dump(done.stdout)
+    return done.stdout
 
 
 def parse_dump(output: bytes) -> list[Stack]:
     """py-spy's JSON as stacks. Raises ObserveError when it is something else."""
-    try:
-        threads = _DECODER.decode(output)
-    except msgspec.MsgspecError as error:
-        raise ObserveError(f"py-spy's answer cannot be read: {error}") from error
     return [
         Stack(
             tid=thread.os_thread_id or 0,
@@ -116,8 +149,25 @@ def parse_dump(output: bytes) -> list[Stack]:
             owns_gil=thread.owns_gil,
             on_cpu=thread.active,
         )
-        for thread in threads
+        for thread in _decode(output)
     ]
+
+
+def parse_locals(output: bytes, tid: int) -> list[tuple[Frame, tuple[Local, ...]]]:
+    """The frames of one thread with their local variables, from py-spy's JSON. Raises ObserveError like the above."""
+    return [
+        (_frame(raw), tuple(Local(item.name, item.repr or "") for item in raw.locals or ()))
+        for thread in _decode(output)
+        if thread.os_thread_id == tid
+        for raw in thread.frames
+    ]
+
+
+def _decode(output: bytes) -> list[_RawThread]:
+    try:
+        return _DECODER.decode(output)
+    except msgspec.MsgspecError as error:
+        raise ObserveError(f"py-spy's answer cannot be read: {error}") from error
 
 
 def native_is_safe(process: ProcessSnapshot) -> bool:
@@ -127,6 +177,14 @@ def native_is_safe(process: ProcessSnapshot) -> bool:
     """
     return all(
         thread.state == "S" and thread.syscall is not None and thread.syscall[0] in _RESTARTED_CALLS
+        for thread in process.threads
+    )
+
+
+def may_be_stopped(process: ProcessSnapshot) -> bool:
+    """Whether a stop loses no data, although it may show: for when a person asks. Nobody is seen in write or send."""
+    return all(
+        thread.state == "R" or (thread.syscall is not None and thread.syscall[0] not in _CUT_SHORT)
         for thread in process.threads
     )
 
@@ -202,16 +260,10 @@ def _refusal(pid: int, stderr: str) -> ObserveError:
     first = next((line for line in lines if line.startswith(("Error:", "Permission Denied"))), "".join(lines[:1]))
     low = stderr.lower()
     if any(sign in low for sign in _REFUSED_SIGNS):
-        return ObserveError(f"the kernel refused a look at the stacks of process {pid}", hint=_ptrace_hint())
+        hint = permissions.ptrace_hint(pid)
+        return ObserveError(f"the kernel refused a look at the stacks of process {pid}", hint=hint)
     if any(sign in low for sign in _GONE_SIGNS):
         return ObserveError(f"process {pid} ended before its stacks were read")
     if "python version" in low:
         return ObserveError(f"process {pid} is no Python that py-spy knows")
     return ObserveError(f"py-spy could not read the stacks of process {pid}: {first.removeprefix('Error:').strip()}")
-
-
-def _ptrace_hint() -> str:
-    scope = read("/proc/sys/kernel/yama/ptrace_scope").strip()
-    if scope not in (b"", b"0"):
-        return "Yama forbids it: sudo sysctl kernel.yama.ptrace_scope=0, or run cvdebug as root."
-    return "In a container start it with --cap-add SYS_PTRACE; elsewhere be the same user, or root."

@@ -11,11 +11,13 @@ from collections.abc import Iterable
 import msgspec
 
 from ..model import ProcessSnapshot, TreeSnapshot
-from . import activity, backends, locks, peers, proc
+from . import activity, backends, held, locks, peers, proc, servers
 from .activity import Activity
 from .backends import Backend
+from .held import Held
 from .locks import FileLock
 from .peers import Connection
+from .servers import Server
 
 _SHARED_MEMORY = "/dev/shm"
 
@@ -38,15 +40,19 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
-    """`connections` are those that threads of the tree wait on. `backends` are PostgreSQL server processes that serve
-    the tree, and the other backends of the same server. `activity` is what the server itself says, where it was asked.
-    `strangers` are by PID. `shared_memory` is /dev/shm."""
+    """`connections` are those that threads of the tree wait on. `backends` are PostgreSQL server processes that
+    serve the tree, and the other backends of the same server. `activity` is what the server itself says, where it
+    was asked. `strangers` are by PID. `servers`, by PID, hold the other ends of connections that the tree made, or
+    own the locks on files that it waits for; database servers are not among them. `held`, by TID, are threads that
+    do not run because of somebody else or the disk. `shared_memory` is /dev/shm."""
 
     connections: tuple[Connection, ...] = ()
     backends: tuple[Backend, ...] = ()
     activity: Activity | None = None
     file_locks: tuple[FileLock, ...] = ()
     strangers: dict[int, Stranger] = {}
+    servers: dict[int, Server] = {}
+    held: dict[int, Held] = {}
     shared_memory: Room | None = None
 
 
@@ -57,6 +63,7 @@ class Survey:
         """`first` has the waits. With `dsn` the database is asked too; the DSN may hold a password, and is not kept."""
         self._first = first
         self._connections = peers.connections(first)
+        self._servers = servers.Watch(servers.clients(first, self._connections))
         self._backends = backends.Watch(first, self._connections)
         self._activity = activity.Watch(dsn, first) if dsn else None
         outside = set(first.titles) | {pid for each in self._connections for pid in each.peer_pids}
@@ -64,12 +71,17 @@ class Survey:
 
     def finish(self) -> Surroundings:
         """What there is now, with what moved since the beginning."""
+        asked = self._activity.finish() if self._activity else None
+        # The server itself says how long a session has rested.
+        patience_s = 0.0 if asked and not asked.unknown else backends.PATIENCE_S
         return Surroundings(
             connections=self._connections,
-            backends=self._backends.finish(),
-            activity=self._activity.finish() if self._activity else None,
+            backends=self._backends.finish(patience_s),
+            activity=asked,
             file_locks=locks.file_locks(self._first),
             strangers={stranger.pid: stranger for stranger in self._strangers()},
+            servers=self._servers.finish(),
+            held=held.held(self._first),
             shared_memory=_room(self._first.root, _SHARED_MEMORY),
         )
 

@@ -8,12 +8,13 @@ it was. Nothing is stopped, signalled or written to.
 from __future__ import annotations
 
 import os
+import signal
+import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from ..model import Descriptor, ProcessSnapshot, ThreadSnapshot, TreeSnapshot, Wait
-from . import environment, memory, proc
-from .calls import NUMBERS
+from . import environment, memory, permissions, portable, proc
 from .kernel import read
 from .proc import FUTEX_WAIT
 from .waits import decode
@@ -23,6 +24,8 @@ from .world import World
 # The lock of musl's C library looks like libgomp's on glibc.
 _PLAIN_OP = 0x80 | FUTEX_WAIT
 _GONE = frozenset("Xx")
+# Elsewhere `portable` gives what psutil does.
+LINUX = sys.platform == "linux"
 
 # A process by PID and start time (clock ticks since boot), which tells a reused PID.
 Known = tuple[int, int]
@@ -34,6 +37,8 @@ def take(root: int, *, known: Iterable[Known] = ()) -> TreeSnapshot:
     The tree has the descendants of `root`, what is left of its session when it leads one, and those of `known` that
     still live: orphans that were seen below it before.
     """
+    if not LINUX:
+        return portable.take(root)
     at_s = time.monotonic()
     processes = _processes(root, known)
     world = World(processes)
@@ -46,6 +51,7 @@ def take(root: int, *, known: Iterable[Known] = ()) -> TreeSnapshot:
         descriptors={pid: found for pid in processes if (found := _descriptors(pid, world))},
         programs={pid: _program(pid) for pid in processes},
         musl=frozenset(pid for pid, process in processes.items() if _may_be_musl(process, waits)),
+        readline=frozenset(pid for pid, process in processes.items() if _has_readline(process)),
         couriers=world.couriers,
         titles=_titles(waits, processes),
         not_seen=tuple(_not_seen(processes, world)),
@@ -54,6 +60,8 @@ def take(root: int, *, known: Iterable[Known] = ()) -> TreeSnapshot:
 
 def retake(first: TreeSnapshot) -> TreeSnapshot:
     """The threads of the same tree now, with whatever was added to it, and without their waits."""
+    if not LINUX:
+        return portable.take(first.root)
     at_s = time.monotonic()
     pids = members(first.root, [(process.pid, process.start_ticks) for process in first.processes])
     known = [process for process in first.processes if process.pid in pids]
@@ -64,8 +72,11 @@ def retake(first: TreeSnapshot) -> TreeSnapshot:
 def members(root: int, known: Iterable[Known] = ()) -> list[int]:
     """The PIDs of the tree, root first, parents before children; empty when the root is gone.
 
-    A process whose first thread has ended counts as long as another thread of it lives.
+    A process whose first thread has ended counts as long as another thread of it lives. The process that looks, and
+    what it started, does not belong to the tree, unless it is the root.
     """
+    if not LINUX:
+        return portable.members(root)
     rows = dict(_rows())
     if root not in rows:
         return []
@@ -78,12 +89,28 @@ def members(root: int, known: Iterable[Known] = ()) -> list[int]:
             orphans.append(pid)
     found: dict[int, None] = {}
     for top in (root, *orphans):
-        below = [top]
-        for pid in below:
-            if pid not in found:
-                found[pid] = None
-                below.extend(children.get(pid, ()))
-    return list(found)
+        found.update(dict.fromkeys(_below(top, children)))
+    return _without_ourselves(root, list(found), children)
+
+
+def _below(top: int, children: Mapping[int, list[int]]) -> list[int]:
+    """`top` and its descendants, parents before children. A reused PID may draw a circle."""
+    found = {top: None}
+    queue = [top]
+    for pid in queue:
+        new = [child for child in children.get(pid, ()) if child not in found]
+        found.update(dict.fromkeys(new))
+        queue.extend(new)
+    return queue
+
+
+def _without_ourselves(root: int, pids: list[int], children: Mapping[int, list[int]]) -> list[int]:
+    """Without the process that looks and what it started, where it looks at a tree that it belongs to."""
+    me = os.getpid()
+    if me == root or me not in pids:
+        return pids
+    ours = set(_below(me, children))
+    return pids if root in ours else [pid for pid in pids if pid not in ours]
 
 
 def _rows() -> Iterable[tuple[int, tuple[int, int, int]]]:
@@ -134,6 +161,12 @@ def _may_be_musl(process: ProcessSnapshot, waits: Mapping[int, Wait]) -> bool:
     return wait is not None and wait.op == _PLAIN_OP and environment.uses_musl(process.pid)
 
 
+def _has_readline(process: ProcessSnapshot) -> bool:
+    """Whether the handler that it has for a resized window may be readline's. pytest imports it in every run."""
+    caught = process.signals_caught >> (signal.SIGWINCH - 1) & 1
+    return bool(caught) and b"readline" in (memory.maps(process.pid) or b"")
+
+
 def _titles(waits: Mapping[int, Wait], inside: Collection[int]) -> dict[int, str]:
     """The command lines of those outside of the tree that a wait names."""
     outside = {pid for wait in waits.values() for pid in wait.pids if pid not in inside}
@@ -141,29 +174,15 @@ def _titles(waits: Mapping[int, Wait], inside: Collection[int]) -> dict[int, str
 
 
 def _not_seen(processes: Mapping[int, ProcessSnapshot], world: World) -> Iterable[str]:
-    if not NUMBERS:
-        yield "what the threads wait for: the numbers of the system calls are not known for this processor"
-    if world.blind_inside:
-        numbers = ", ".join(map(str, world.blind_inside))
-        yield f"the open descriptors of PID {numbers}: it takes the same user and the right to trace"
-    silent = [pid for pid, process in processes.items() if _refuses(process)]
-    if silent:
-        yield f"the system calls of PID {', '.join(map(str, silent))}: it takes the same user and the right to trace"
+    yield from map(str, permissions.system())
+    silent = (pid for pid, process in processes.items() if any(_is_silent(thread) for thread in process.threads))
+    yield from permissions.of_many(sorted({*world.blind_inside, *silent}))
     if world.blind_outside:
-        yield "what other users' processes hold: a pipe or socket inherited from one of them is taken to be in use"
+        yield str(permissions.outside(hidden=world.hides))
     if not world.table.complete:
         yield "all holders of pipes and sockets: processes appear faster than they can be looked at"
 
 
-def _refuses(process: ProcessSnapshot) -> bool:
-    """Whether a thread's system call is a secret, and not only in motion."""
-    asleep = next((thread for thread in process.threads if thread.state == "S" and thread.syscall is None), None)
-    if asleep is None:
-        return False
-    try:
-        os.close(os.open(f"/proc/{process.pid}/task/{asleep.tid}/syscall", os.O_RDONLY | os.O_CLOEXEC))
-    except PermissionError:
-        return True
-    except OSError:
-        return False
-    return False
+def _is_silent(thread: ThreadSnapshot) -> bool:
+    """Whether it sleeps and its system call is a secret, or was not to be had in time."""
+    return thread.state == "S" and thread.syscall is None

@@ -7,6 +7,7 @@ that a wait can never end is concluded only from calls that are known here.
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -24,6 +25,10 @@ _MAX_DESCRIPTORS = 4096
 _LOWEST_STACK = 1 << 32
 # include/uapi/linux/wait.h
 _P_ALL, _P_PID, _P_PGID, _P_PIDFD = range(4)
+_TIMER_ABSTIME = 1  # include/uapi/linux/time.h
+_FUTEX_CLOCK_REALTIME = 0x100
+# Longer than anybody waits: what else is read is no time.
+_LONGEST_S = 1e10
 
 # Who waits like this: measured on glibc and x86-64 for operation and whether it is timed.
 _FINGERPRINTS = {
@@ -46,16 +51,38 @@ _STATES = {
 }
 
 
+class Timer(msgspec.Struct, frozen=True):
+    """What ends a timed wait: a moment on a clock of the kernel, or, with no clock, so much after it began."""
+
+    seconds: float
+    clock: int = -1
+
+    @property
+    def is_moment(self) -> bool:
+        """Whether the rest can be told, and not only the whole."""
+        return self.clock >= 0
+
+    def rest_s(self) -> float | None:
+        """The seconds until then, at most; None when that is no time at all."""
+        try:
+            rest = self.seconds - time.clock_gettime(self.clock) if self.is_moment else self.seconds
+        except OSError:
+            return None
+        return max(rest, 0.0) if rest < _LONGEST_S else None
+
+
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What one thread waits for. `external` says in words why something unseen may end it, or is empty.
 
     `reads` and `writes` are descriptors that it wants to read and write; `sets` those that it has in a poll set, for
     which the descriptor's own direction counts. `child` is a PID, 0 for any child; `pidfd` a descriptor.
+    `timer` says when a timed wait ends, where that can be read.
     """
 
     kind: WaitKind
     external: str = ""
     timed: bool = False
+    timer: Timer | None = None
     reads: tuple[int, ...] = ()
     writes: tuple[int, ...] = ()
     sets: tuple[int, ...] = ()
@@ -106,6 +133,19 @@ def _int32(value: int) -> int:
     return value - (1 << 32) if value >> 31 else value
 
 
+def _timer(memory: Memory, address: int, *, clock: int = -1) -> Timer | None:
+    """From a timespec of a 64-bit process; None when there is none, or it cannot be read."""
+    data = memory(address, 16) if address else b""
+    if len(data) != 16:
+        return None
+    seconds, nanoseconds = struct.unpack("=qq", data)
+    return Timer(seconds + nanoseconds / 1e9, clock) if seconds >= 0 and 0 <= nanoseconds < 10**9 else None
+
+
+def _milliseconds(value: int) -> Timer | None:
+    return Timer(_int32(value) / 1e3) if _int32(value) >= 0 else None
+
+
 Arguments = tuple[int, ...]
 
 
@@ -114,7 +154,11 @@ def _futex(args: Arguments, memory: Memory) -> Request:
     if op & _FUTEX_COMMAND not in (FUTEX_WAIT, FUTEX_WAIT_BITSET):
         return Request(kind=WaitKind.UNKNOWN, external=f"what ends futex operation {op:#x} is not known", op=op)
     kind = WaitKind.FUTEX if op & _FUTEX_PRIVATE else WaitKind.SHARED_FUTEX
-    return Request(kind=kind, timed=args[3] != 0, address=args[0], op=op)
+    clock = -1
+    if op & _FUTEX_COMMAND == FUTEX_WAIT_BITSET:  # its timeout is a moment, that of FUTEX_WAIT a length
+        clock = time.CLOCK_REALTIME if op & _FUTEX_CLOCK_REALTIME else time.CLOCK_MONOTONIC
+    timer = _timer(memory, args[3], clock=clock)
+    return Request(kind=kind, timed=args[3] != 0, timer=timer, address=args[0], op=op)
 
 
 def _read(args: Arguments, memory: Memory) -> Request:
@@ -148,20 +192,20 @@ def _connect(args: Arguments, memory: Memory) -> Request:
 
 
 def _poll(args: Arguments, memory: Memory) -> Request:
-    return _polled(args, memory, timed=_int32(args[2]) >= 0)
+    return _polled(args, memory, timed=_int32(args[2]) >= 0, timer=_milliseconds(args[2]))
 
 
 def _ppoll(args: Arguments, memory: Memory) -> Request:
-    return _polled(args, memory, timed=args[2] != 0)
+    return _polled(args, memory, timed=args[2] != 0, timer=None)  # the kernel writes the rest there only at the end
 
 
-def _polled(args: Arguments, memory: Memory, *, timed: bool) -> Request:
+def _polled(args: Arguments, memory: Memory, *, timed: bool, timer: Timer | None) -> Request:
     count = args[1]
     data = memory(args[0], 8 * count) if 0 < count <= _MAX_DESCRIPTORS else b""
     if len(data) != 8 * count:
         return Request(kind=WaitKind.POLL, timed=timed, external="its poll set cannot be read")
     found = tuple(fd for fd, _, _ in struct.iter_unpack("=iHH", data) if fd >= 0)
-    return _set(WaitKind.POLL, found, timed=timed)
+    return _set(WaitKind.POLL, found, timed=timed, timer=timer)
 
 
 def _select(args: Arguments, memory: Memory) -> Request:
@@ -177,13 +221,14 @@ def _select(args: Arguments, memory: Memory) -> Request:
     return _set(WaitKind.SELECT, tuple(sorted(found)), timed=args[4] != 0)
 
 
-def _set(kind: WaitKind, found: tuple[int, ...], *, timed: bool) -> Request:
+def _set(kind: WaitKind, found: tuple[int, ...], *, timed: bool, timer: Timer | None = None) -> Request:
     external = "" if found or timed else "it waits for nothing but a signal"
-    return Request(kind=kind, sets=found, timed=timed, external=external)
+    return Request(kind=kind, sets=found, timed=timed, timer=timer, external=external)
 
 
 def _epoll_wait(args: Arguments, memory: Memory) -> Request:
-    return Request(kind=WaitKind.EPOLL, reads=(_int32(args[0]),), timed=_int32(args[3]) >= 0)
+    timer = _milliseconds(args[3])
+    return Request(kind=WaitKind.EPOLL, reads=(_int32(args[0]),), timed=timer is not None, timer=timer)
 
 
 def _epoll_pwait2(args: Arguments, memory: Memory) -> Request:
@@ -212,8 +257,21 @@ def _always(kind: WaitKind, external: str, *, timed: bool = False) -> Callable[[
     return lambda args, memory: request
 
 
-_SLEEP = _always(WaitKind.SLEEP, "", timed=True)
-_SIGNAL = _always(WaitKind.SIGNAL, "it waits for a signal, and anybody may send one")
+def _nanosleep(args: Arguments, memory: Memory) -> Request:
+    return Request(kind=WaitKind.SLEEP, timed=True, timer=_timer(memory, args[0]))
+
+
+def _clock_nanosleep(args: Arguments, memory: Memory) -> Request:
+    clock = _int32(args[0]) if args[1] & _TIMER_ABSTIME else -1
+    return Request(kind=WaitKind.SLEEP, timed=True, timer=_timer(memory, args[2], clock=clock))
+
+
+def _sigtimedwait(args: Arguments, memory: Memory) -> Request:
+    return Request(kind=WaitKind.SIGNAL, external=_ANY_SIGNAL, timed=args[2] != 0, timer=_timer(memory, args[2]))
+
+
+_ANY_SIGNAL = "it waits for a signal, and anybody may send one"
+_SIGNAL = _always(WaitKind.SIGNAL, _ANY_SIGNAL)
 _IPC = _always(WaitKind.IPC, "any process of the machine may use the same queue or semaphore")
 _IO = _always(WaitKind.IO_URING, "it waits for input or output that it gave to the kernel")
 
@@ -234,8 +292,10 @@ _DECODERS: dict[str, Callable[[Arguments, Memory], Request]] = {
     "wait4": _wait4,
     "waitid": _waitid,
     **dict.fromkeys(("flock", "fcntl"), _fcntl),
-    **dict.fromkeys(("nanosleep", "clock_nanosleep"), _SLEEP),
-    **dict.fromkeys(("pause", "rt_sigtimedwait", "rt_sigsuspend"), _SIGNAL),
+    "nanosleep": _nanosleep,
+    "clock_nanosleep": _clock_nanosleep,
+    "rt_sigtimedwait": _sigtimedwait,
+    **dict.fromkeys(("pause", "rt_sigsuspend"), _SIGNAL),
     **dict.fromkeys(("msgsnd", "msgrcv", "semop", "semtimedop", "mq_timedsend", "mq_timedreceive"), _IPC),
     **dict.fromkeys(("io_getevents", "io_pgetevents", "io_uring_enter"), _IO),
     "restart_syscall": _always(

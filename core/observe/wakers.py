@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
+
 from ..model import DescriptorKind, ProcessSnapshot, Wait, WaitKind
 from .sources import NAMED, Source, doubt, listed, of_descriptor, pidfd, root_of
 from .waits import Request, fingerprint
@@ -37,6 +39,19 @@ _PLAIN_WORDS = {
 
 def resolve(process: ProcessSnapshot, request: Request, world: World) -> Wait:
     """The wait of a thread of this process that made this request."""
+    wait = _resolved(process, request, world)
+    rest_s = request.timer.rest_s() if request.timer else None
+    if request.timer is None or rest_s is None:
+        return wait
+    words = f"for another {_seconds(rest_s)}" if request.timer.is_moment else f"for {_seconds(rest_s)} at most"
+    return msgspec.structs.replace(wait, text=f"{wait.text}, {words}", rest_s=rest_s)
+
+
+def _seconds(value: float) -> str:
+    return f"{value:,.0f} s" if value >= 10 else f"{value:.1f} s" if value >= 0.1 else f"{value * 1000:.0f} ms"
+
+
+def _resolved(process: ProcessSnapshot, request: Request, world: World) -> Wait:
     pid = process.pid
     if request.kind is WaitKind.FILE_LOCK:
         return _file_lock(pid, request, world)

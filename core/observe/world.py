@@ -15,7 +15,7 @@ from . import fds, locks, memory, proc, sockets
 from .fds import Access, Table
 from .kernel import read
 from .memory import Region
-from .sockets import TcpSocket, UnixSocket
+from .sockets import Address, TcpSocket, UnixSocket
 
 
 class World:
@@ -65,6 +65,15 @@ class World:
     def tcp(self) -> list[TcpSocket]:
         """TCP sockets."""
         return sockets.tcp_sockets()
+
+    @cached_property
+    def tcp_by_inode(self) -> Mapping[int, TcpSocket]:
+        """TCP sockets by inode, without those that nobody accepted yet."""
+        return {row.inode: row for row in self.tcp if row.inode}
+
+    def tcp_peer(self, row: TcpSocket) -> TcpSocket | None:
+        """The other end of a connection within this machine's network namespace."""
+        return self._tcp_by_ends.get((row.remote, row.local))
 
     def timeout(self, pid: int, fd: int) -> bool | None:
         """Whether a socket has a time-out of its own; None when that cannot be seen."""
@@ -123,6 +132,10 @@ class World:
             return True
 
     @cached_property
+    def _tcp_by_ends(self) -> dict[tuple[Address, Address], TcpSocket]:
+        return sockets.by_ends(self.tcp)
+
+    @cached_property
     def _unix_entries(self) -> list[UnixSocket]:
         return sockets.unix_sockets()
 
@@ -138,7 +151,7 @@ class World:
     @property
     def blind_outside(self) -> bool:
         """Whether somebody outside of the tree cannot be looked at, or not even listed."""
-        return self._hides or any(pid not in self.processes for pid in self.table.unreadable)
+        return self.hides or any(pid not in self.processes for pid in self.table.unreadable)
 
     @cached_property
     def in_flight(self) -> bool:
@@ -158,7 +171,8 @@ class World:
         return tuple(group for group in groups if len(group) > 1)
 
     @cached_property
-    def _hides(self) -> bool:
+    def hides(self) -> bool:
+        """Whether /proc leaves processes out."""
         try:
             with open("/proc/self/mounts", "rb") as file:
                 mounts = [line.split() for line in file]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 
 from ..errors import SpoolError
@@ -11,18 +13,28 @@ from ..settings import Settings
 from .content import Content
 from .emitter import Emitter
 from .kit import COUNT_BATCH, Kit, count_tokens
-from .pool import Pool, batches, shares
+from .pool import Indices, Pool, batches, shares
 from .spec import WorkerSpec
+from .standard import StandardPool
+
+# What takes batches, and says how many chunks each had when it is done.
+Embed = Callable[[Iterator[Indices], Callable[[int], None]], None]
 
 
-def embed_and_clean_up(spool: Content, settings: Settings, emitter: Emitter, pool: Pool, kit: Kit) -> None:
+def embed_and_clean_up(
+    spool: Content, settings: Settings, emitter: Emitter, pool: Pool, kit: Kit, *, standard: StandardPool | None = None
+) -> None:
     """Embeds what has no vector yet, counts what has no count yet, and ends the workers.
 
+    With `standard` that pool embeds, before the workers of `pool` start.
     Raises WorkerError when a worker fails or ends before its vectors are done. A worker lost during cleanup is
     replaced by the subject itself: its chunks are counted here.
     """
+    if standard is not None:
+        _embed(spool, settings, emitter, standard.embed)
     with pool:
-        _embed(spool, settings, emitter, pool)
+        if standard is None:
+            _embed(spool, settings, emitter, pool.embed)
         _clean_up(spool, emitter, pool, kit)
 
 
@@ -37,7 +49,7 @@ def nothing_left(spool: Content, emitter: Emitter) -> bool:
     return True
 
 
-def _embed(spool: Content, settings: Settings, emitter: Emitter, pool: Pool) -> None:
+def _embed(spool: Content, settings: Settings, emitter: Emitter, embed: Embed) -> None:
     total = spool.manifest.chunks
     todo = np.flatnonzero(spool.done == 0)
     kept = total - len(todo)
@@ -53,7 +65,7 @@ def _embed(spool: Content, settings: Settings, emitter: Emitter, pool: Pool) -> 
             done += count
             emitter.emit(PhaseProgress(phase=Phase.EMBED, done=done, total=total))
 
-        pool.embed(batches(todo, settings.batch), embedded)
+        embed(batches(todo, settings.batch), embedded)
         emitter.emit(PhaseFinished(phase=Phase.EMBED, done=total, total=total, detail=detail))
     emitter.emit(Embedded(kept=kept, computed=len(todo)))
 

@@ -160,6 +160,7 @@ class Loader:
             ),
             progress=self._progress,
             on_retry=self._retry,
+            lock_timeout_ms=round(settings.lock_timeout_s * 1000),
         )
 
     def _rows(self) -> Iterator[Row]:

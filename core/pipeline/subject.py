@@ -24,7 +24,8 @@ from .content import Content
 from .emitter import Emitter
 from .kit import Kit, allow_tracing
 from .pool import Pool
-from .spec import SubjectSpec
+from .spec import SubjectSpec, WorkerSpec
+from .standard import StandardPool
 
 
 def main() -> int:
@@ -103,7 +104,15 @@ class Steps:
         if embed.nothing_left(spool, emitter):
             return
         spec = embed.worker_spec(spool, settings, emitter, self.spec.observer_pid)
-        embed.embed_and_clean_up(spool, settings, emitter, Pool(spec, kit, emitter, os.getpid()), kit)
+        pool = Pool(spec, kit, emitter, os.getpid())
+        embed.embed_and_clean_up(spool, settings, emitter, pool, kit, standard=self._standard_pool(spec, kit))
+
+    def _standard_pool(self, spec: WorkerSpec, kit: Kit) -> StandardPool | None:
+        """The scenario's pool. The killer strikes once: a later attempt, a fix or a resumption, has embedded chunks."""
+        if self.spec.settings.fault != "kill-worker":
+            return None
+        first = self.spec.strategy is None and self.spool.progress()[0] == 0
+        return StandardPool(spec, kit, self.emitter, kill=first)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def _serve(orders: Connection, spec: WorkerSpec, kit: kits.Kit | None) -> None:
         while (order := orders.recv()) is not None:
             verb, indices = order
             if verb == "embed":
-                _embed(spool, own, spec, indices)
+                embed(spool, own, spec, indices)
                 orders.send(("embedded", len(indices)))
             else:
                 _count(spool, own, indices, orders)
@@ -66,7 +66,8 @@ def _serve(orders: Connection, spec: WorkerSpec, kit: kits.Kit | None) -> None:
         spool.close()
 
 
-def _embed(spool: Content, kit: kits.Kit, spec: WorkerSpec, indices: Any) -> None:
+def embed(spool: Content, kit: kits.Kit, spec: WorkerSpec, indices: Any) -> None:
+    """Embeds a batch into the spool. Raises VectorError when the embedder gives vectors of another shape."""
     vectors = kit.embedder.embed(spool.texts(indices))
     if vectors.shape != (len(indices), DIMENSIONS):
         raise VectorError(

@@ -1,6 +1,7 @@
 """Runs the benchmarks that are named, or all of them, and prints their table.
 
-python -m tests.bench [store|index|run|memory|detect ...] [--rows N] [--rounds N] [--cvs N,N] [--chunks N,N] [--hangs N]
+python -m tests.bench [store|index|run|memory|detect|follow|attach ...] [--rows N] [--rounds N] [--cvs N,N]
+    [--chunks N,N] [--hangs N] [--follow-s S]
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
-from . import detect, index, memory, run, store
+from . import attach, detect, follow, index, memory, run, store
 from .figure import Figure, table
 from .options import Options
 from .place import Place, place
@@ -22,6 +23,8 @@ BENCHMARKS: dict[str, Callable[[Place, Options], Iterator[Figure]]] = {
     "run": run.measure,
     "memory": memory.measure,
     "detect": detect.measure,
+    "follow": follow.measure,
+    "attach": attach.measure,
 }
 
 
@@ -45,6 +48,7 @@ def parse(arguments: Sequence[str]) -> tuple[list[str], Options]:
     parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], metavar="NAME", help=", ".join(BENCHMARKS))
     for name in ("rows", "insert_rows", "rounds", "index_rounds", "hangs"):
         parser.add_argument("--" + name.replace("_", "-"), type=int, default=getattr(defaults, name), metavar="N")
+    parser.add_argument("--follow-s", type=float, default=defaults.follow_s, metavar="S")
     for name in ("cvs", "chunks"):
         parser.add_argument("--" + name, type=_numbers, default=getattr(defaults, name), metavar="N,N")
     found = vars(parser.parse_args(arguments))

@@ -10,7 +10,7 @@ from .figure import Aim, Figure, spread
 from .options import Options
 from .place import COMMAND, Place
 
-LIMIT_S = 1.0
+LIMIT_S = 0.5
 HANG = 3
 
 
@@ -19,7 +19,7 @@ def measure(place: Place, options: Options) -> Iterator[Figure]:
     dsn = place.database("detect")
     delays, codes = zip(*(hang(place, dsn) for _ in range(options.hangs)), strict=True)
     yield Figure(
-        f"detect, slowest of {options.hangs}, to the limit", spread(delays, unit=" s"), f"{LIMIT_S:.0f} s",
+        f"detect, slowest of {options.hangs}, to the limit", spread(delays, unit=" s"), f"{LIMIT_S:g} s",
         max(delays) / LIMIT_S, Aim(1, False),
     )  # fmt: skip
     right = codes.count(HANG)

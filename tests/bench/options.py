@@ -15,3 +15,4 @@ class Options(NamedTuple):
     cvs: tuple[int, ...] = (400, 2000)  # run
     chunks: tuple[int, int] = (50_000, 200_000)  # memory
     hangs: int = 20  # detect
+    follow_s: float = 20.0  # follow

@@ -12,8 +12,9 @@ from pathlib import Path
 import msgspec
 import pytest
 from cvdebug.core.errors import ObserveError
-from cvdebug.core.model import ProcessSnapshot
+from cvdebug.core.model import Frame, ProcessSnapshot, Stack
 from cvdebug.core.observe import proc, stacks
+from cvdebug.core.observe.symbols import readable_name
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,19 +40,81 @@ def asleep(pid: int) -> bool:
             "_ZN10rayon_core5latch9LockLatch14wait_and_reset17h0123456789abcdefE",
             "rayon_core::latch::LockLatch::wait_and_reset::h0123456789abcdef",
         ),
+        (
+            "_ZNSt18condition_variable4waitERSt11unique_lockISt5mutexE",
+            "std::condition_variable::wait(std::unique_lock<std::mutex>&)",
+        ),
+        ("_ZZN3foo3barEvENKUlvE_clEv", "foo::bar()::{lambda()#1}::operator()() const"),
+        ("_ZN3foo3barEv.cold", "foo::bar() [clone .cold]"),
+        ("_Z" + "P" * 5000, "_Z" + "P" * 5000),
+        ("_Z1f" + "S_" * 50, "_Z1f" + "S_" * 50),
+        ("_Z1f\0v", "_Z1f\0v"),
         ("PyThread_acquire_lock_timed", "PyThread_acquire_lock_timed"),
         ("_Read", "_Read"),
         ("0x7fb6840a3f16", "0x7fb6840a3f16"),
         ("", ""),
     ],
 )
-def test_rust_names_are_readable(symbol: str, name: str) -> None:
-    assert stacks.readable_name(symbol) == name
+def test_names_of_rust_and_cxx_are_readable(symbol: str, name: str) -> None:
+    assert readable_name(symbol) == name
 
 
-@given(st.sampled_from(["_R", "_RNv", "_ZN", ""]), st.text(max_size=40))
+@given(st.sampled_from(["_R", "_RNv", "_Z", "_ZN", "_Z1f", ""]), st.text(max_size=40))
 def test_no_symbol_raises(prefix: str, rest: str) -> None:
-    assert isinstance(stacks.readable_name(prefix + rest), str)
+    assert isinstance(readable_name(prefix + rest), str)
+
+
+@given(st.text(alphabet="_ZNSTIELXDpPKRCabcdefilmtvwxyz0123456789.", max_size=300))
+def test_no_symbol_harms(rest: str) -> None:
+    assert readable_name("_Z" + rest)
+
+
+def test_a_frame_without_a_name_is_native() -> None:
+    (stack,) = stacks.parse_dump(b'[{"frames": [{"name": "0x7f8e22ab8838", "filename": "?"}]}]')
+    assert stack.frames[0].native
+
+
+INTERPRETER = Frame(function="_PyEval", module="/usr/lib/libpython3.11.so.1.0", native=True)
+STATIC = Frame(function="_start", module="/opt/bin/python3.13", native=True)
+LIBC = Frame(function="0x7f", module="/lib/libc.so.6", native=True)
+FOREIGN = Frame(function="run", module="/x/callback.abi3.so", native=True)
+PYTHON_LIBRARY = Frame(function="pythonize", module="/x/python_calls.abi3.so", native=True)
+IMPORT = Frame(function="_find_and_load", file="<frozen importlib._bootstrap>", line=1027)
+MODULE = Frame(function="<module>", file="/app/main.py", line=1)
+WORK = Frame(function="work", file="/app/work.py", line=7)
+RUNPY = (
+    Frame(function="_run_code", file="<frozen runpy>", line=88),
+    Frame(function="_run_module_as_main", file="/usr/lib/python3.10/runpy.py", line=196),
+)
+BOOTSTRAP = (
+    Frame(function="Thread.run", file="/usr/lib/python3.11/threading.py", line=982),
+    Frame(function="Thread._bootstrap_inner", file="/usr/lib/python3.11/threading.py", line=1045),
+    Frame(function="_bootstrap", file="/usr/lib/python3.10/threading.py", line=973),
+)
+
+
+@pytest.mark.parametrize(
+    ("frames", "kept"),
+    [
+        ((), ()),
+        ((WORK,), (WORK,)),
+        ((LIBC, INTERPRETER, WORK, INTERPRETER, MODULE, STATIC, LIBC), (LIBC, INTERPRETER, WORK, MODULE)),
+        ((WORK, INTERPRETER, FOREIGN, PYTHON_LIBRARY, MODULE), (WORK, FOREIGN, PYTHON_LIBRARY, MODULE)),
+        ((WORK, IMPORT, IMPORT, MODULE), (WORK, MODULE)),
+        ((LIBC, IMPORT, IMPORT, MODULE), (LIBC, IMPORT, MODULE)),
+        ((WORK, *RUNPY), (WORK,)),
+        ((WORK, MODULE, *RUNPY, LIBC), (WORK, MODULE)),
+        ((WORK, *BOOTSTRAP), (WORK,)),
+        ((BOOTSTRAP[0], WORK, *BOOTSTRAP), (BOOTSTRAP[0], WORK)),
+        (BOOTSTRAP, BOOTSTRAP[:1]),
+        ((LIBC, FOREIGN), (LIBC, FOREIGN)),
+    ],
+)
+def test_a_trimmed_stack_keeps_what_tells(frames: tuple[Frame, ...], kept: tuple[Frame, ...]) -> None:
+    stack = Stack(tid=3, name="worker", frames=frames, owns_gil=True)
+    trimmed = stacks.trimmed(stack)
+    assert trimmed.frames == kept
+    assert (trimmed.tid, trimmed.name, trimmed.owns_gil) == (3, "worker", True)
 
 
 @given(st.binary(max_size=200) | st.builds(msgspec.json.encode, st.lists(st.dictionaries(st.text(), st.integers()))))

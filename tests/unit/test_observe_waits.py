@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import struct
+import time
 
 import pytest
 from cvdebug.core.model import ThreadSnapshot, WaitKind
 from cvdebug.core.observe.calls import NAMES, NUMBERS
-from cvdebug.core.observe.waits import Request, decode, fingerprint
+from cvdebug.core.observe.waits import Request, Timer, decode, fingerprint
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -162,3 +163,38 @@ def test_the_usual_users_of_a_futex_operation_are_named() -> None:
 def test_no_arguments_make_the_decoder_raise(number: int, rest: list[int], memory: bytes) -> None:
     snapshot = ThreadSnapshot(tid=1, name="", state="S", syscall=(number, *rest), wchan="", switches=0, cpu_ticks=0)
     assert isinstance(decode(snapshot, lambda address, size: memory[:size]), Request)
+
+
+NOW = time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
+@pytest.mark.parametrize(
+    ("call", "data", "moment", "expected"),
+    [
+        (("clock_nanosleep", 1, 1, STACK), struct.pack("=qq", int(NOW) + 3480, 0), True, 3480),
+        (("clock_nanosleep", 1, 0, STACK), struct.pack("=qq", 60, 500_000_000), False, 60.5),
+        (("nanosleep", STACK), struct.pack("=qq", 60, 0), False, 60),
+        (("futex", 0x1000, 0x89, 0, STACK), struct.pack("=qq", int(NOW) + 100, 0), True, 100),
+        (("futex", 0x1000, 0x189, 0, STACK), struct.pack("=qq", int(time.time()) + 100, 0), True, 100),
+        (("futex", 0x1000, 0x80, 0, STACK), struct.pack("=qq", 3, 0), False, 3),
+        (("epoll_wait", 3, STACK, 1, 1500), b"", False, 1.5),
+        (("rt_sigtimedwait", STACK, 0, STACK), struct.pack("=qq", 7, 0), False, 7),
+    ],
+)
+def test_the_rest_of_a_timed_wait_is_known(call: tuple[str, int], data: bytes, moment: bool, expected: float) -> None:
+    timer = asked(*call, memory=data).timer
+    assert timer is not None
+    assert timer.rest_s() == pytest.approx(expected, abs=60 if moment else 0)
+    assert timer.is_moment is moment
+
+
+@pytest.mark.parametrize("data", [b"", b"short", struct.pack("=qq", -1, 0), struct.pack("=qq", 1, 10**9)])
+def test_a_time_that_is_none_is_left_out(data: bytes) -> None:
+    request = asked("clock_nanosleep", 1, 1, STACK, memory=data)
+    assert (request.timed, request.timer) == (True, None)
+
+
+def test_a_moment_that_has_passed_leaves_nothing_and_one_that_never_comes_is_not_told() -> None:
+    assert Timer(1.0, time.CLOCK_MONOTONIC).rest_s() == 0
+    assert Timer(1e12).rest_s() is None
+    assert Timer(1.0, 10**6).rest_s() is None

@@ -60,3 +60,5 @@ def _evidence(case: Case, tid: int) -> Iterator[str]:
     alone = len(case.threads(case.owner(tid))) == 1 and case.wait(tid).kind is WaitKind.FUTEX
     yield from facts.of_lone_thread(case, tid) if alone else (*facts.of_wait(case, tid), *facts.of_stillness(case, tid))
     yield from facts.of_stack(case, tid)
+    if callers := case.python_frames(tid)[1:]:
+        yield f"{case.who(tid)}: called by {facts.calls(callers)}"

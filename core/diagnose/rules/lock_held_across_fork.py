@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-from ...model import Certainty, Frame, Remedy, Verdict
-from ...observe.proc import futex
-from .. import facts, remedies
+from ...model import Certainty, Remedy, Verdict
+from .. import forks, remedies
 from ..card import Card
 from ..case import Case
-from ..closure import PYTHON_LOCK_OP
 
 CARD = Card(
     slug="lock-held-across-fork",
@@ -24,9 +21,10 @@ CARD = Card(
         " the fork, so it comes and goes with the load."
     ),
     conditions=(
-        "The process was forked and has one thread, which waits without a timeout on a private futex in two looks.",
-        "The futex is one of CPython's locks (op 0x189), and the innermost Python line takes a lock.",
-        "No Python signal handler could end the wait.",
+        "The process was forked, and none of its threads can ever run again; most often it has only one.",
+        "A thread waits without a timeout on one of CPython's locks (futex op 0x189), and no notification is awaited.",
+        "Any other thread of the process never ran Python, or rests in the standard library, and so holds no lock.",
+        "No Python signal handler could end the wait, and the lock is not one that logging takes.",
     ),
     fixes=(
         remedies.SPAWN,
@@ -38,7 +36,9 @@ CARD = Card(
         Remedy(
             title="Take the lock around the fork",
             cost="the fork waits until the lock is free; every such lock has to be known, and taken in one order",
-            command="os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)",
+            command=(
+                "os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)"
+            ),
         ),
     ),
     disproof=(
@@ -52,43 +52,12 @@ CARD = Card(
         "https://github.com/python/cpython/issues/90622",
         "https://github.com/python/cpython/issues/100228",
     ),
+    beside_idlers=True,
 )
-
-# A lock is taken by the interpreter itself: between the waiting call and the Python line lies no other library.
-_INTERPRETER = re.compile(r"(.*/)?(libc|libpthread|libpython|ld-linux|ld-musl|python)[^/]*")
-# Waits that only look like a held lock: for a notification or the end of a thread, on a lock made for that wait.
-_STANDARD_WAITS = frozenset({"wait", "join", "_wait_for_tstate_lock", "_shutdown", "as_completed"})
-# `queue.SimpleQueue.get` waits for an item, natively and on the same kind of lock. In an interpreter that was stripped
-# of its symbols only the source line tells.
-_QUEUE = "SimpleQueue"
-_GET_CALL = re.compile(r"(?!.*(\bwith\b|acquire)).*\.get\(.*")
 
 
 def match(case: Case) -> Iterator[Verdict]:
-    """Proven for each forked process that is dead in taking a Python lock."""
-    for pid in case.dead_processes:
-        if case.is_dead_child(pid) and _takes_a_lock(case, pid):
-            yield CARD.verdict(
-                culprits=[case.culprit(pid)],
-                evidence=(
-                    *facts.of_lone_thread(case, pid),
-                    *facts.of_stack(case, pid),
-                    *facts.of_parent(case, pid),
-                ),
-                first_aid=remedies.first_aid(case, pid),
-            )
-
-
-def _takes_a_lock(case: Case, pid: int) -> bool:
-    wait = futex(case.threads(pid)[0])
-    native, line = case.native_frames(pid), case.python_frame(pid)
-    if wait is None or wait.op != PYTHON_LOCK_OP or line is None or not native or _is_standard_wait(line):
-        return False
-    if any(_QUEUE in frame.function for frame in native) or _GET_CALL.fullmatch(case.sources.get(pid, "")):
-        return False
-    return all(_INTERPRETER.fullmatch(frame.module) for frame in native)
-
-
-def _is_standard_wait(line: Frame) -> bool:
-    function = line.function.rpartition(".")[2]  # py-spy gives the qualified name where Python keeps one
-    return line.file.endswith(("/threading.py", "/_base.py")) and function in _STANDARD_WAITS
+    """Proven for each dead forked thread that takes a Python lock, outside of logging."""
+    for wait in forks.waits(case):
+        if forks.in_python_lock(case, wait) and not forks.in_logging(case, wait):
+            yield forks.verdict(CARD, case, wait)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...model import Certainty, Frame, Remedy, Verdict
-from .. import facts, remedies
+from ...model import Certainty, Remedy, Verdict
+from .. import facts, forks, remedies
 from ..card import Card
 from ..case import Case
 
@@ -22,9 +22,11 @@ CARD = Card(
         " the guard off. Single texts never hang, because they need no pool."
     ),
     conditions=(
-        "The process was forked and has one thread, which waits without a timeout on a private futex in two looks.",
-        "Its native stack shows rayon, or the library of tokenizers.",
-        "TOKENIZERS_PARALLELISM in its live environment is set, and to none of: empty, off, false, f, no, n, 0.",
+        "The process was forked, and none of its threads can ever run again; most often it has only one.",
+        "A thread waits without a timeout on a private futex, inside of the library of tokenizers.",
+        "No thread of the process is one of that library's own.",
+        "TOKENIZERS_PARALLELISM in its live environment is set, and to none of: empty, off, false, f, no, n, 0."
+        " (Where the variable cannot be read, a native stack with rayon stands in for it.)",
     ),
     fixes=(
         Remedy(
@@ -44,8 +46,8 @@ CARD = Card(
         ),
     ),
     disproof=(
-        "A second thread in the process's /proc/PID/task, or a context switch of its thread, would disprove it. With the"
-        " variable unset or false the same program completes."
+        "A second thread in the process's /proc/PID/task, or a context switch of its thread, would disprove it. With"
+        " the variable unset or false the same program completes."
     ),
     links=(
         "https://github.com/huggingface/tokenizers/issues/187",
@@ -53,29 +55,12 @@ CARD = Card(
         "https://github.com/huggingface/tokenizers/issues/1391",
         "https://github.com/huggingface/transformers/issues/5486",
     ),
+    beside_idlers=True,
 )
 
 
 def match(case: Case) -> Iterator[Verdict]:
-    """Proven for each forked process that is dead in rayon or tokenizers, with parallelism asked for."""
-    for pid in case.dead_processes:
-        variable = case.parallelism.get(pid)
-        waits = any(_is_tokenizers(frame) for frame in case.native_frames(pid))
-        if case.is_dead_child(pid) and waits and variable is not None and variable.is_true:
-            yield CARD.verdict(
-                culprits=[case.culprit(pid)],
-                evidence=(
-                    *facts.of_lone_thread(case, pid),
-                    *facts.of_stack(case, pid),
-                    *facts.of_parent(case, pid),
-                    facts.of_variable(variable),
-                ),
-                first_aid=remedies.first_aid(case, pid),
-            )
-
-
-def _is_tokenizers(frame: Frame) -> bool:
-    """By name, or by library where its symbols were stripped."""
-    library = frame.module.rpartition("/")[2]
-    in_library = library.startswith("tokenizers") and ".so" in library
-    return in_library or "rayon_core" in frame.function
+    """Proven for each dead forked thread that waits for the pool of tokenizers, with parallelism asked for."""
+    for wait in forks.waits(case):
+        if forks.in_tokenizers_pool(case, wait):
+            yield forks.verdict(CARD, case, wait, more=[facts.of_variable(case.parallelism[wait.pid])])

@@ -1,0 +1,85 @@
+"""Threads that live and do nothing: a monitor, a heartbeat, a helper that sleeps. Pure.
+
+Such a thread shares the memory of the others and could wake them, so that nothing beside it can be proven. But what
+its source does between two sleeps can be read. Where that wakes nobody, a rule whose evidence shows a circle by itself
+(`Card.beside_idlers`) is asked once more without it, and says `likely`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from ..model import Certainty, Frame, Stack, Verdict, WaitKind
+from . import facts, listing
+from .case import Case, is_call
+from .closure import close
+from .listing import Idleness
+
+_THREADING = "/threading.py"
+# Below these frames a thread or a forked process does not go on when what it runs is done.
+_BOTTOMS = ((_THREADING, "run"), ("/process.py", "run"), (_THREADING, "_bootstrap_inner"))
+_WORKERS = (("futures/thread.py", ("_worker",)), ("/pool.py", ("worker",)))
+_SHOWN = 4
+
+Texts = Callable[[str], str]
+
+
+def held(stack: Stack, texts: Texts) -> Iterator[str]:
+    """In words, the locks that the source says a thread holds where it stands, innermost frame first."""
+    for frame in _own_frames(stack):
+        for line, lock in listing.held(texts(frame.file), frame.line):
+            yield f"holds {lock}, taken at {frame.file}:{line}, at {frame.function}:{frame.line}"
+
+
+def idleness(stack: Stack, texts: Texts) -> Idleness | None:
+    """What a thread does that, by its source, can only sleep and look; None when it can do more, or is the worker of a
+    pool, whose work somebody awaits."""
+    frames = [frame for frame in stack.frames if not frame.native]
+    own = list(_own_frames(stack))
+    if any(is_call(frame, file, *names) for frame in frames for file, names in _WORKERS):
+        return None
+    if not own:
+        # The thread's target is `time.sleep` itself. In `Timer.run` the wait is Python's.
+        sleeps = frames and is_call(frames[0], _THREADING, "run")
+        return Idleness(endless=False, talks=False) if sleeps else None
+    talks = False
+    for frame in own:
+        found = listing.idleness(texts(frame.file), frame.line)
+        if found is None:
+            return None
+        talks = talks or found.talks
+        if found.endless:
+            return Idleness(endless=True, talks=talks)
+    return Idleness(endless=False, talks=talks)
+
+
+def sleeps(case: Case, tid: int) -> bool:
+    """Whether a thread sleeps, or waits with a timeout."""
+    wait = case.wait(tid)
+    return wait.kind is WaitKind.SLEEP or (wait.kind is WaitKind.FUTEX and wait.timed)
+
+
+def without(case: Case) -> Case:
+    """The case with the idle threads not counted."""
+    closure = close(case.first, case.second, known_signals=case.known_signals, idle=frozenset(case.idle))
+    return msgspec.structs.replace(case, closure=closure, without_idle=True)
+
+
+def weakened(case: Case, verdict: Verdict) -> Verdict:
+    """A verdict that holds without the idle threads, with what was left out."""
+    lines = [
+        f"{case.who(tid)}: not counted: it only sleeps, in {facts.calls(case.python_frames(tid))}"
+        for tid in sorted(case.idle)[:_SHOWN]
+    ]
+    return msgspec.structs.replace(verdict, certainty=Certainty.LIKELY, evidence=(*verdict.evidence, *lines))
+
+
+def _own_frames(stack: Stack) -> Iterator[Frame]:
+    """The frames of the program, down to where the thread or the process began."""
+    for frame in stack.frames:
+        if any(is_call(frame, file, name) for file, name in _BOTTOMS):
+            return
+        if not frame.native and not frame.file.endswith(_THREADING):
+            yield frame

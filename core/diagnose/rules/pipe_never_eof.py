@@ -1,0 +1,155 @@
+"""A reader waits for the end of a pipe that somebody who writes nothing keeps open."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ...model import Certainty, DescriptorKind, Remedy, Verdict, Wait, WaitKind
+from ...observe.calls import NAMES
+from .. import facts, places
+from ..card import Card
+from ..case import Case
+from ..closure import INTERPRETERS
+from ..listing import Idleness
+
+CARD = Card(
+    slug="pipe-never-eof",
+    title="A reader waits for the end of a pipe that stays open",
+    certainty=Certainty.PROVEN,
+    explanation=(
+        "Whoever reads a pipe gets to its end when the last write end is closed, in every process that has one. A fork"
+        " copies both ends, and so the reader itself, a process that waits for the reader, or a helper that has"
+        " nothing to do with it may keep a write end that nobody thinks of. The writers are done, but the end never"
+        " comes. Python closes descriptors in programs that it starts (PEP 446), but not in what it only forks."
+    ),
+    conditions=(
+        "A thread waits without a timeout for data on a pipe, in two looks.",
+        "The write end is held only by its own process, or by dead processes that wait for the reader's end.",
+        "Where another process holds it that lives, and only sleeps, it is likely if that one is a leftover: a started"
+        " program whose parent is gone, or one that is no interpreter and has inherited the pipe with a number above 2"
+        " that is not in its arguments, so that it cannot know of it; or if it stands in an endless loop that only"
+        " sleeps, and prints nothing. Who is above the reader, and may have made the pipe for it, is none.",
+    ),
+    fixes=(
+        Remedy(
+            title="Close the write end in every process that does not write",
+            cost="each fork needs it, on both sides",
+            command="os.close(write_end)",
+        ),
+        Remedy(
+            title="Do not let started programs inherit it",
+            cost="what is meant to be inherited has to be named in pass_fds",
+            command="os.set_inheritable(write_end, False); subprocess.Popen(..., close_fds=True)",
+        ),
+        Remedy(
+            title="Start helpers that stay with an output of their own",
+            cost="their output goes elsewhere",
+            command="helper >/dev/null 2>&1 &",
+        ),
+    ),
+    disproof=(
+        "Another living process with the write end of this pipe among its open files (ls -l /proc/*/fd) that still"
+        " writes to it, or a context switch of the reader, would disprove it."
+    ),
+    links=("https://peps.python.org/pep-0446/", "https://docs.python.org/3/library/os.html#os.pipe"),
+    yields_to=("pipe-full-cycle", "queue-join-before-drain", "pool-task-lost", "semaphore-owner-dead"),
+)
+
+# A pool reads its results all the time, and waits for its workers, not for an end.
+_POOLS = (("/pool.py", "_handle_results"), ("futures/process.py", "run"), ("futures/process.py", "_process_worker"))
+_SLEEPS = frozenset({"nanosleep", "clock_nanosleep", "pause"})
+_STANDARD_FDS = 2
+_LOOP = Idleness(endless=True, talks=False)
+
+
+def match(case: Case) -> Iterator[Verdict]:
+    """Proven for dead readers that keep the pipe open themselves, likely where a leftover does."""
+    for tid, wait in case.first.waits.items():
+        if wait.kind is not WaitKind.PIPE_READ or tid not in case.closure.threads or _in_pool(case, tid):
+            continue
+        others = [pid for pid in wait.pids if pid != case.owner(tid)]
+        if case.is_dead(tid):
+            if all(_waits_for_end(case, other, tid) for other in others):
+                yield _verdict(case, tid, others, Certainty.PROVEN)
+        elif others and not wait.timed and not case.moved(tid):
+            above = _above(case, case.owner(tid))
+            if all(pid not in above and _is_leftover(case, pid, tid) for pid in others):
+                yield _verdict(case, tid, others, Certainty.LIKELY)
+
+
+def _verdict(case: Case, tid: int, others: list[int], certainty: Certainty) -> Verdict:
+    pipe = f"pipe {case.wait(tid).inodes[0]} is held open by"
+    lines = [*places.described(case, [tid]), *(f"{pipe} PID {pid} ({_command(case, pid)})" for pid in others)]
+    if not others:
+        lines.append(f"{pipe} its reader, PID {case.owner(tid)}, and nobody else")
+    inside = [pid for pid in others if pid in case.processes and certainty is Certainty.PROVEN]
+    lines += [line for pid in inside for line in facts.of_wait(case, pid)]
+    culprits = [case.culprit(tid), *(case.culprit(pid) for pid in inside)]
+    return CARD.verdict(culprits=culprits, evidence=lines, certainty=certainty)
+
+
+def _command(case: Case, pid: int) -> str:
+    process = case.processes.get(pid)
+    return " ".join(process.cmdline) if process else case.first.titles.get(pid, "")
+
+
+def _in_pool(case: Case, tid: int) -> bool:
+    return any(case.inside(tid, file, name) for file, name in _POOLS)
+
+
+def _waits_for_end(case: Case, holder: int, reader: int) -> bool:
+    """Whether a holder waits for the end of the reader, who reads to the end, and not for a message."""
+    if any(case.inside(reader, file, "recv", "recv_bytes") for file in places.CONNECTIONS):
+        return False
+    waiting = (tid for tid in places.dead_threads(case, holder) if case.wait(tid).kind is WaitKind.CHILD)
+    return any(places.leads_to(case, tid, case.owner(reader)) for tid in waiting)
+
+
+def _above(case: Case, pid: int) -> set[int]:
+    """Those above a process. One of them has made the pipe for it, and may still write."""
+    found: set[int] = set()
+    process = case.processes.get(pid)
+    while process is not None and process.ppid not in found:
+        found.add(process.ppid)
+        process = case.processes.get(process.ppid)
+    return found
+
+
+def _is_leftover(case: Case, pid: int, reader: int) -> bool:
+    if pid not in case.processes:
+        return _is_orphan_outside(case, pid) and not _reads_input(case, reader)
+    tids = [thread.tid for thread in case.threads(pid)]
+    if all(tid in case.idle and case.idle[tid] == _LOOP for tid in tids):
+        return True
+    sleeps = all(case.wait(tid).kind in (WaitKind.SLEEP, WaitKind.SIGNAL) and not case.moved(tid) for tid in tids)
+    if not sleeps or case.processes[pid].forked:
+        return False  # a fork knows the pipe, and may write to it
+    is_orphan = pid != case.root and case.parent(pid) is None
+    return (is_orphan and not _reads_input(case, reader)) or _is_leaked(case, pid, case.wait(reader))
+
+
+def _is_orphan_outside(case: Case, pid: int) -> bool:
+    """Whether a program outside of the tree sleeps, and its parent is lost: process 1 takes over orphans."""
+    stranger = case.surroundings.strangers.get(pid)
+    first, second = (stranger.first, stranger.second) if stranger else (None, None)
+    if first is None or second is None or first.threads != second.threads:
+        return False
+    calls = [thread.syscall for thread in second.threads]
+    sleeps = all(call is not None and NAMES.get(call[0]) in _SLEEPS for call in calls)
+    return sleeps and second.ppid == 1 and not second.forked
+
+
+def _reads_input(case: Case, tid: int) -> bool:
+    """Whether a thread reads its process's standard input, which somebody else has given to it."""
+    thread = next(thread for thread in case.threads(case.owner(tid)) if thread.tid == tid)
+    return thread.syscall is not None and thread.syscall[1] == 0
+
+
+def _is_leaked(case: Case, pid: int, wait: Wait) -> bool:
+    """Whether a program was started with the pipe as a number that it cannot know."""
+    items = case.first.descriptors.get(pid, ())
+    numbers = [item.fd for item in items if item.kind is DescriptorKind.PIPE and item.inode in wait.inodes]
+    told = {int(number) for argument in case.processes[pid].cmdline for number in re.findall(r"[0-9]{1,9}", argument)}
+    is_interpreter = case.first.programs.get(pid, "").startswith(INTERPRETERS)
+    return bool(numbers) and not is_interpreter and min(numbers) > _STANDARD_FDS and told.isdisjoint(numbers)

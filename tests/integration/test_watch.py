@@ -1,0 +1,404 @@
+"""`watch`: the command runs as if cvdebug were not there, and its hangs are said."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from _pytest.mark.structures import ParameterSet
+
+from tests import programs
+
+from .driver import processes, until
+from .terminal import Shell
+
+WATCH = (sys.executable, "-P", "-m", "cvdebug.tui", "watch")
+LINE = " ".join(WATCH)
+RAYON = (sys.executable, str(Path(programs.__file__).with_name("rayon_fork.py")), "process", "true", "2")
+MARK = "CVDEBUG_TEST_MARK"
+
+
+@pytest.fixture
+def mark(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Whatever is started carries it; nothing that does lives when the test is over."""
+    value = f"{request.node.name}-{os.getpid()}"
+    monkeypatch.setenv(MARK, value)
+    yield value
+    for pid in marked(value):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def rarely(value: str) -> ParameterSet:
+    return pytest.param(value, marks=pytest.mark.slow)
+
+
+def marked(value: str) -> list[int]:
+    """The living processes that carry the mark, zombies excepted."""
+    return [pid for pid in processes() if f"{MARK}={value}".encode() in environment_of(pid)]
+
+
+def environment_of(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return b""
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
+
+
+def watch(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run((*WATCH, *arguments), capture_output=True, text=True, timeout=60, check=False, **options)
+
+
+def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
+    pipe = subprocess.PIPE
+    return subprocess.Popen((*WATCH, *arguments), stdout=pipe, stderr=pipe, text=True, **options)
+
+
+# the exit code
+
+
+@pytest.mark.parametrize(
+    ("script", "code"), [("exit 0", 0), ("exit 7", 7), ("exit 255", 255), ("kill -9 $$", 137), ("kill -TERM $$", 143)]
+)
+def test_the_exit_code_is_the_commands(script: str, code: int) -> None:
+    done = watch("--", "sh", "-c", script)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+
+
+def test_what_was_not_found_cannot_run_or_makes_no_sense(tmp_path: Path) -> None:
+    headless = tmp_path / "headless"
+    headless.write_text("#!/no/such/interpreter\n")
+    headless.chmod(0o755)
+    shapeless = tmp_path / "shapeless"
+    shapeless.write_text("echo\n")
+    shapeless.chmod(0o755)
+    closed = tmp_path / "closed"
+    closed.write_text("#!/bin/sh\n")
+    for arguments, code, word in (
+        (("--", "no-such-command"), 127, "was not found"),
+        (("--", str(tmp_path / "none")), 127, "was not found"),
+        (("--", str(closed)), 126, "permission"),
+        (("--", str(tmp_path)), 126, "cannot be run"),
+        (("--", str(headless)), 126, "interpreter"),
+        (("--", str(shapeless)), 126, "#!"),
+        ((), 2, "no command"),
+        (("--on-hang", "kill"), 2, "no command"),
+        (("--on-hang", "weep", "--", "true"), 2, "weep"),
+        (("--no-such-flag", "true"), 2, "--no-such-flag"),
+        (("--report", "report.txt", "--", "true"), 2, "suffix"),
+    ):
+        done = watch(*arguments)
+        assert (done.returncode, done.stdout) == (code, "")
+        assert done.stderr.startswith("cvdebug: ")
+        assert word in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+def test_flags_after_the_command_are_the_commands() -> None:
+    for before in ((), ("--",)):
+        assert watch(*before, "echo", "--report", "-x", "--", "--on-hang").stdout == "--report -x -- --on-hang\n"
+    assert "cvdebug watch [OPTIONS] -- COMMAND" in watch("--help").stdout
+
+
+# streams, environment, descriptors
+
+
+def test_streams_and_environment_are_inherited_untouched(tmp_path: Path) -> None:
+    script = 'import os, sys; print(os.fstat(0).st_ino, os.fstat(1).st_ino, os.listdir("/proc/self/fd"), os.environ)'
+    plain = {"PATH": os.environ["PATH"], "A": "b c"}
+    lines = []
+    for before in (WATCH, ()):
+        with open(tmp_path / "out", "wb") as out, open(tmp_path / "in", "ab+") as input:
+            command = [*before, *(("--",) if before else ()), sys.executable, "-S", "-c", script]
+            subprocess.run(command, stdin=input, stdout=out, env=plain, timeout=60, check=True)
+        lines.append((tmp_path / "out").read_text())
+    assert lines[0] == lines[1]
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+def test_closed_streams_stay_closed(closed: tuple[int, ...], tmp_path: Path) -> None:
+    script = (
+        "import os; found = [fd for fd in range(3) if os.path.exists(f'/proc/self/fd/{fd}')]\n"
+        f"open({str(tmp_path / 'open')!r}, 'w').write(str(found))"
+    )
+    redirections = " ".join(f"{fd}>&-" for fd in closed)
+    line = ["sh", "-c", f'exec "$@" {redirections}', "sh", *WATCH, "--", sys.executable, "-S", "-c", script]
+    subprocess.run(line, timeout=60, check=True)
+    assert (tmp_path / "open").read_text() == str([fd for fd in range(3) if fd not in closed])
+
+
+def test_in_a_pipeline() -> None:
+    line = f"yes | {LINE} -- cat | {LINE} -- head -2; echo ${{PIPESTATUS[*]}}"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "y\ny\n141 141 0\n"  # cat dies of SIGPIPE as it does without us
+    assert done.stderr == ""
+
+
+def test_a_reader_waits_for_the_commands_output_and_not_for_ours() -> None:
+    """The command lets go of its output and goes on."""
+    with start("--", "sh", "-c", "echo x; exec >&- 2>&-; exec sleep 60") as process:
+        assert process.stdout
+        assert process.stdout.read() == "x\n"
+        process.terminate()
+        assert process.wait(20) == 143
+
+
+# signals
+
+
+@pytest.mark.parametrize(
+    "name", ["TERM", "INT", "CONT", *map(rarely, ("HUP", "USR1", "USR2", "QUIT", "WINCH", "ALRM", "RTMIN"))]
+)
+def test_signals_sent_to_cvdebug_reach_the_command_once(name: str) -> None:
+    number = signal.SIGRTMIN if name == "RTMIN" else signal.Signals[f"SIG{name}"]
+    script = (
+        "import signal, sys, time\n"
+        f"signal.signal({int(number)}, lambda *_: print('got', flush=True))\n"
+        "signal.signal(signal.SIGPROF, lambda *_: sys.exit(5))\n"
+        "print('ready', flush=True)\n"
+        "while True: time.sleep(60)\n"
+    )
+    with start("--", sys.executable, "-c", script) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        assert process.stdout.readline() == "got\n"
+        process.send_signal(signal.SIGPROF)
+        assert process.communicate(timeout=20) == ("", "")
+        assert process.returncode == 5
+
+
+def test_what_is_ignored_or_blocked_stays_so() -> None:
+    """As under nohup: the command ignores the hang-up too."""
+    inside_glibc = 1 << 31 | 1 << 32  # signals 32 and 33, which posix_spawn(3) ignores
+    masks = []
+    for before in ((), (*WATCH, "--")):
+        line = ["nohup", *before, "grep", "-E", "SigIgn|SigBlk", "/proc/self/status"]
+        done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=True)
+        masks.append([int(row.split()[1], 16) & ~inside_glibc for row in done.stdout.splitlines()])
+    assert masks[0] == masks[1] == [0, 1]
+
+
+def test_sigchld_ignored_by_whoever_starts_us() -> None:
+    line = [*WATCH, "--", "sh", "-c", "exit 3"]
+    script = f"import os, signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv({line[0]!r}, {line!r})"
+    assert subprocess.run([sys.executable, "-c", script], timeout=60, check=False).returncode == 3
+
+
+# a terminal
+
+
+def test_keys_reach_the_command_as_usual(mark: str) -> None:
+    with Shell() as shell:
+        shell.run(f"{LINE} -- sh -c 'echo here; exec sleep 60'")
+        shell.expect("here")
+        shell.type("\x03")
+        shell.run("echo code $?")
+        shell.expect("code 130")
+        script = "import signal\nsignal.signal(2, lambda *_: print(chr(105)))\nprint(1+1)\ninput()\nprint(3+3)"
+        shell.run(f"{LINE} -- {sys.executable} -c '{script.replace(chr(10), ';')}'")
+        shell.expect("2\r\n")
+        shell.type("\x03")
+        assert shell.expect("i\r\n").count("i") == 0  # once
+        shell.type("\n")
+        shell.expect("6\r\n")
+
+
+def test_stopping_and_going_on(mark: str) -> None:
+    with Shell() as shell:
+        for how in ("fg", "bg; fg"):
+            shell.run(f"{LINE} -- sh -c 'echo here; read x; echo got $x; exit 4'")
+            shell.expect("here")
+            shell.type("\x1a")
+            shell.expect("Stopped")
+            states = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] for pid in marked(mark)]
+            assert states.count("T") == 2  # both
+            shell.run(how)
+            shell.type("word\n")
+            shell.expect("got word")
+            shell.run("echo code $?")
+            shell.expect("code 4")
+
+
+def test_reading_in_the_background_stops_both_and_fg_goes_on(mark: str) -> None:
+    with Shell() as shell:
+        shell.run(f"{LINE} -- sh -c 'read x; echo got $x' &")
+        until(lambda: any(b"\nState:\tT" in Path(f"/proc/{pid}/status").read_bytes() for pid in marked(mark)))
+        shell.run("wait %1; jobs")
+        shell.expect("Stopped")
+        shell.run("fg")
+        shell.type("word\n")
+        shell.expect("got word")
+
+
+def test_the_command_has_the_terminal_its_session_and_its_size(mark: str) -> None:
+    with Shell() as shell:
+        shell.run("stty rows 33 cols 777")
+        shell.run("ps -o sid= -p $$; tty; stty size")
+        alone = shell.expect("33 777")
+        shell.run(f"{LINE} -- sh -c 'ps -o sid= -p $$; tty; stty size'")
+        assert shell.expect("33 777").split() == alone.split()
+        shell.run(f'{LINE} -- {sys.executable} -c \'open("/dev/tty").readline(); print("he" + "re")\'')
+        shell.type("\n")
+        shell.expect("here")
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="there is no tmux")
+def test_in_tmux_and_a_pane_that_is_closed(mark: str, tmp_path: Path) -> None:
+    tmux = ("tmux", "-S", str(tmp_path / "socket"), "-f", os.devnull)
+    script = f"echo $PPID > {tmp_path}/pid; tty > {tmp_path}/tty; exec sleep 60"
+    subprocess.run([*tmux, "new-session", "-d", f"{LINE} -- sh -c '{script}'"], timeout=20, check=True)
+    try:
+        until(lambda: (tmp_path / "tty").exists() and (tmp_path / "tty").read_text().startswith("/dev/"))
+        subprocess.run([*tmux, "send-keys", "C-c"], timeout=20, check=True)
+        pid = int((tmp_path / "pid").read_text())
+        until(lambda: not environment_of(pid))
+    finally:
+        subprocess.run([*tmux, "kill-server"], timeout=20, check=False, capture_output=True)
+    until(lambda: not marked(mark))
+
+
+def test_with_setsid_there_is_no_terminal_to_stop_for(mark: str) -> None:
+    """A stopped command without a shell that could wake us: cvdebug goes on and sees its end."""
+    script = "echo $$; kill -STOP $$; exit 6"
+    with start("--", "sh", "-c", script, start_new_session=True) as process:
+        assert process.stdout
+        pid = int(process.stdout.readline())
+        until(lambda: b"\nState:\tT" in Path(f"/proc/{pid}/status").read_bytes())
+        assert b"\nState:\tT" not in Path(f"/proc/{process.pid}/status").read_bytes()
+        os.kill(pid, signal.SIGCONT)
+        assert process.wait(20) == 6
+
+
+# who outlives whom
+
+
+def test_a_daemon_outlives_the_command_and_nobody_waits_for_it(mark: str) -> None:
+    began_s = time.monotonic()
+    done = watch("--", "sh", "-c", "setsid sleep 60 >/dev/null 2>&1 </dev/null & echo $!")
+    assert time.monotonic() - began_s < 30
+    assert marked(mark) == [int(done.stdout)]
+
+
+def test_the_command_outlives_a_killed_cvdebug(mark: str) -> None:
+    with start("--", "sh", "-c", "echo ready; exec sleep 60") as process:
+        assert process.stdout
+        process.stdout.readline()
+        process.kill()
+        process.wait()
+        (left,) = marked(mark)
+        os.kill(left, signal.SIGKILL)
+
+
+def test_orphans_are_reaped(mark: str) -> None:
+    script = "for n in $(seq 500); do (true &); done; echo ready; read x"
+    with start("--", "sh", "-c", script, stdin=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        children = f"/proc/{process.pid}/task/{process.pid}/children"
+        until(lambda: len(Path(children).read_text().split()) == 1)  # the command
+        process.communicate("\n")
+
+
+@pytest.mark.slow
+def test_five_hundred_commands_leave_nothing(mark: str) -> None:
+    for _ in range(5):
+        line = f"for n in $(seq 100); do {LINE} -- true || exit 1; done"
+        subprocess.run(["sh", "-c", line], timeout=150, check=True)
+    assert marked(mark) == []
+
+
+def test_the_command_starts_before_anything_else_is_imported() -> None:
+    """The engine alone takes several times as long to import as an interpreter to start."""
+    script = "import sys; from cvdebug.tui import watch_command; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    heavy = {"typer", "rich", "msgspec", "numpy", "psycopg", "cvdebug.core.observe", "cvdebug.core.diagnose"}
+    assert heavy.isdisjoint(done.stdout.split())
+
+
+# hangs
+
+
+def test_a_hang_is_said_once_and_the_command_goes_on(mark: str, tmp_path: Path) -> None:
+    with start("--report", str(tmp_path / "report.md"), "--", *RAYON) as process:
+        assert process.stdout
+        assert process.stderr
+        _, *workers = process.stdout.readline().split()
+        words = [process.stderr.readline() for _ in range(3)]
+        assert words[0].startswith("cvdebug: rayon-fork-deadlock (proven): ")
+        assert all(f"PID {worker}" in words[1] for worker in workers)
+        assert words[2].startswith("  evidence: ")
+        until((tmp_path / "report.md").exists)
+        assert len(marked(mark)) == 4
+        process.terminate()
+        assert process.wait(20) == 143
+        for pid in marked(mark):
+            os.kill(pid, signal.SIGKILL)  # the workers live on, as they would without us, and hold standard error
+        rest = process.stderr.read()
+    assert "  fix: " in rest
+    assert "cvdebug: " not in rest
+    assert "\x1b" not in rest
+    assert "# rayon-fork-deadlock" in (tmp_path / "report.md").read_text()
+
+
+def test_a_hang_can_end_everything(mark: str, tmp_path: Path) -> None:
+    """With a process that has left the group and the session, and is nobody's child any more."""
+    script = f"(setsid sleep 60 </dev/null >/dev/null 2>&1 &); exec {' '.join(RAYON)}"
+    done = watch("--on-hang", "kill", "--report", str(tmp_path / "report.json"), "--", "sh", "-c", script)
+    assert done.returncode == 124
+    assert "rayon-fork-deadlock (proven)" in done.stderr
+    assert "--on-hang kill" in done.stderr
+    assert marked(mark) == []
+    assert json.loads((tmp_path / "report.json").read_text())["verdicts"][0]["slug"] == "rayon-fork-deadlock"
+
+
+def test_a_hanging_test_suite_in_ci(mark: str, tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(
+        "import os, threading\n"
+        "lock = threading.Lock()\n"
+        "def test_it():\n"
+        "    held = threading.Event()\n"
+        "    def hold():\n"
+        "        with lock:\n"
+        "            held.set(); threading.Event().wait()\n"
+        "    threading.Thread(target=hold).start(); held.wait()\n"
+        "    if (pid := os.fork()) == 0:\n"
+        "        lock.acquire()\n"
+        "    os.waitpid(pid, 0)\n"
+    )
+    pytest_line = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:timeout", str(tmp_path))
+    done = watch("--on-hang", "kill", "--", *pytest_line, cwd=tmp_path)
+    assert done.returncode == 124
+    assert "lock-held-across-fork (proven)" in done.stderr
+    assert marked(mark) == []
+
+
+@pytest.mark.slow
+def test_nobody_reads_standard_error(mark: str) -> None:
+    """The pipe is full: the tree is ended all the same."""
+    read_end, write_end = os.pipe()
+    os.write(write_end, b"x" * fcntl.fcntl(write_end, fcntl.F_GETPIPE_SZ))
+    process = subprocess.Popen(
+        [*WATCH, "--on-hang", "kill", "--", *RAYON], stdout=subprocess.DEVNULL, stderr=write_end, close_fds=True
+    )
+    try:
+        assert process.wait(60) == 124
+        assert marked(mark) == []
+    finally:
+        os.close(read_end)
+        os.close(write_end)

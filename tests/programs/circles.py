@@ -1,0 +1,119 @@
+"""Proven deadlocks that belong to no class with a name.
+
+    circles.py MODE
+
+Prints `ready PID...` and then gets stuck.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+import socket
+import sys
+import threading
+from collections.abc import Callable
+
+FORK = multiprocessing.get_context("fork")
+
+
+def ready(*pids: int | None) -> None:
+    print("ready", *pids, flush=True)
+
+
+def messages() -> None:
+    """Two processes that each want the other's message first, over a pair of pipes."""
+    ask, answer = os.pipe(), os.pipe()
+    if (child := os.fork()) == 0:
+        os.read(ask[0], 1)
+        os.write(answer[1], b".")
+        os._exit(0)
+    ready(child)
+    os.read(answer[0], 1)
+    os.write(ask[1], b".")
+
+
+def sockets() -> None:
+    """The same over sockets, in a ring of three."""
+    pairs = [socket.socketpair() for _ in range(3)]
+
+    def listen(number: int) -> None:
+        pairs[number][0].recv(1)
+        pairs[(number + 1) % 3][1].send(b".")
+
+    children = [FORK.Process(target=listen, args=(number,)) for number in range(3)]
+    for child in children:
+        child.start()
+    ready(*(child.pid for child in children))
+    for child in children:
+        child.join()
+
+
+def shared_locks() -> None:
+    """Two processes take two shared locks in different order."""
+    locks = FORK.Lock(), FORK.Lock()
+    meeting = FORK.Barrier(3)
+
+    def take(first: int) -> None:
+        with locks[first]:
+            meeting.wait()
+            with locks[1 - first]:
+                pass
+
+    children = [FORK.Process(target=take, args=(first,)) for first in range(2)]
+    for child in children:
+        child.start()
+    meeting.wait()
+    ready(*(child.pid for child in children))
+    for child in children:
+        child.join()
+
+
+class Gate:
+    """A condition of one's own, that nobody notifies."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.open = False
+
+    def pass_through(self) -> None:
+        """Waits until it is open."""
+        with self.changed:
+            while not self.open:
+                self.changed.wait()
+
+
+def conditions() -> None:
+    gate = Gate()
+    threads = [threading.Thread(target=gate.pass_through) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    ready()
+    for thread in threads:
+        thread.join()
+
+
+def queues() -> None:
+    """Each thread wants an item from the other one's queue first."""
+    here: queue.Queue[int] = queue.Queue()
+    there: queue.Queue[int] = queue.Queue()
+
+    def work() -> None:
+        there.put(here.get())
+
+    threading.Thread(target=work, daemon=True).start()
+    ready()
+    here.put(there.get())
+
+
+MODES: dict[str, Callable[[], object]] = {
+    "messages": messages,
+    "sockets": sockets,
+    "shared-locks": shared_locks,
+    "conditions": conditions,
+    "queues": queues,
+}
+
+if __name__ == "__main__":
+    MODES[sys.argv[1]]()

@@ -1,0 +1,239 @@
+"""`attach`: looks at the tree of a process once, or follows it, and says what holds it up."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+from rich.text import Text
+
+from ..core.errors import DatabaseError, ExitCode, ObserveError, UsageError
+from ..core.evidence_file import EvidenceFile
+from . import report
+from .plain import line_console
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from ..core.diagnose.investigate import Finding
+    from ..core.diagnose.picture import Picture
+    from ..core.model import Verdict
+
+EVERY_S = 0.25
+# What is no hang is said again, when it changed, at most this often: a busy program is in many places.
+CALM_S = 5.0
+HANGS = ("proven", "certain", "likely")
+
+
+class Wish(NamedTuple):
+    """What the flags ask for."""
+
+    once: bool
+    json: bool
+    plain: bool
+    native: bool
+    dsn: str | None
+    report: Path | None
+
+
+def attach(word: str | None, wish: Wish, choose: Callable[[], int]) -> int:
+    """Looks at the process that `word` names, or that a person chooses; the exit code.
+
+    3: a hang, proven, certain or likely. 0: none, or undecided. 130: Ctrl-C before a hang was found. Raises
+    CvdebugError when it cannot look.
+    """
+    from ..core.observe.target import target  # imported here and below: usage errors should not wait for the judges
+
+    if wish.json and wish.plain:
+        raise UsageError("--json and --plain exclude each other")
+    file = EvidenceFile(wish.report, command=shlex.join(["cvdebug", *sys.argv[1:]])) if wish.report else None
+    _require_readable(wish.dsn)
+    root = choose() if word is None else target(word)
+    talk = _Talk(root, wish, file)
+    return talk.once() if wish.once else talk.follow()
+
+
+def _require_readable(dsn: str | None) -> None:
+    if dsn is None:
+        return
+    try:
+        from ..core.database.dsn import parse
+    except ImportError:
+        raise DatabaseError(
+            "--dsn needs psycopg, which cannot be imported here", hint="Leave --dsn out, or: pip install psycopg"
+        ) from None
+    parse(dsn)
+
+
+class _Talk:
+    """One attachment: looks, and what it says of them."""
+
+    def __init__(self, root: int, wish: Wish, file: EvidenceFile | None) -> None:
+        from ..core.diagnose.investigate import Options
+        from ..core.observe.target import booted_at
+
+        self._root = root
+        self._wish = wish
+        self._file = file
+        self._options = Options(native=wish.native, dsn=wish.dsn or "")
+        self._booted_at = booted_at()
+        self._console = line_console(sys.stdout)
+        self._finding: Finding | None = None
+        self._hung = False  # a hang was said
+        self._said: tuple[Verdict, ...] | None = None  # what was said last; None before the tree was shown
+        self._seen: tuple[Verdict, ...] = ()  # the verdicts of the look before
+        self._calm_s = 0.0
+        self._written: tuple[Verdict, ...] | None = None
+
+    # once
+
+    def once(self) -> int:
+        """One look."""
+        from ..core.diagnose.investigate import investigate
+
+        self._take(investigate(self._root, self._options))
+        finding = self._finding
+        if finding is None or not finding.case.processes:
+            raise ObserveError(f"process {self._root} ended while it was looked at")
+        if self._wish.json:
+            self._print_object(finding)
+        else:
+            self._show(finding)
+        self._write(finding)
+        return self._code(ExitCode.COMPLETED)
+
+    # following
+
+    def follow(self) -> int:
+        """Looks until Ctrl-C, the end of the tree, or, for one JSON object, a hang."""
+        try:
+            ended = self._follow()
+        except KeyboardInterrupt:
+            ended = False
+        finding = self._finding
+        if self._wish.json:
+            if finding is None:
+                raise ObserveError(f"process {self._root} {'ended' if ended else 'was left'} before it was looked at")
+            self._print_object(finding)
+        elif ended:
+            self._say(f"Process {self._root} has ended.")
+        if finding is not None:
+            self._write(finding)
+        return self._code(ExitCode.COMPLETED if ended else ExitCode.INTERRUPTED)
+
+    def _follow(self) -> bool:
+        """Whether the tree has ended."""
+        from ..core.diagnose.follow import Follower
+
+        follower = Follower(self._root, self._options)
+        while (look := follower.look()).processes:
+            if look.finding is not None:
+                self._take(msgspec.structs.replace(look.finding, verdicts=look.verdicts))
+                if self._hung and self._wish.json:
+                    return False
+                if not self._wish.json:
+                    self._tell()
+            time.sleep(max(0.0, EVERY_S - look.taken_s))
+        return True
+
+    def _tell(self) -> None:
+        """The tree at first, then a line, or a verdict, when something has changed.
+
+        A hang, and its end, is said at once; what is no hang when two looks agree on it, and then not too often.
+        """
+        from ..core.diagnose.judge import is_hang
+
+        finding = self._finding
+        if finding is None:
+            return
+        now, before = finding.verdicts, self._seen
+        self._seen = now
+        if self._said is None:
+            if now:
+                self._show(finding)
+                self._remember(finding)
+            return
+        hung, hangs = any(map(is_hang, self._said)), any(map(is_hang, now))
+        if hangs and _names(now) != _names(self._said):
+            self._show(finding)
+            self._remember(finding)
+        elif not hangs and _names(now) == _names(before) != _names(self._said) and (hung or self._is_calm()):
+            for verdict in now:
+                word = "It moves again. " if hung else ""
+                self._say(f"{word}{report.headline(verdict).plain}")
+            self._remember(finding)
+
+    def _remember(self, finding: Finding) -> None:
+        self._said = finding.verdicts
+        self._calm_s = time.monotonic()
+        if self._hung:
+            self._write(finding)
+
+    def _is_calm(self) -> bool:
+        return time.monotonic() - self._calm_s >= CALM_S
+
+    # what both do
+
+    def _take(self, finding: Finding) -> None:
+        from ..core.diagnose.judge import is_hang
+
+        self._finding = finding
+        self._hung = self._hung or any(map(is_hang, finding.verdicts))
+
+    def _code(self, otherwise: ExitCode) -> int:
+        """The exit code; where the waits are hidden and nothing was found, a sentence and 1."""
+        from ..core.observe.target import refusal
+
+        if self._hung:
+            return ExitCode.HANG
+        undecided = self._finding is None or all(v.certainty == "undecided" for v in self._finding.verdicts)
+        if undecided and (why := refusal(self._root)):
+            raise ObserveError(why)
+        return otherwise
+
+    def _show(self, finding: Finding) -> None:
+        from . import tree_text
+
+        shown = self._picture(finding)
+        self._print(tree_text.tree(shown, self._console))
+        for verdict in shown.verdicts:
+            self._print(tree_text.verdict(verdict, self._root))
+        self._print(tree_text.not_seen(shown))
+
+    def _picture(self, finding: Finding) -> Picture:
+        from ..core.diagnose.picture import picture
+
+        return picture(finding, booted_at=self._booted_at)
+
+    def _print_object(self, finding: Finding) -> None:
+        from ..core.diagnose.document import document
+
+        sys.stdout.write(json.dumps(document(finding, booted_at=self._booted_at)) + "\n")
+        sys.stdout.flush()
+
+    def _print(self, lines: Iterable[RenderableType]) -> None:
+        for line in lines:
+            self._console.print(line)
+
+    def _say(self, sentence: str) -> None:
+        self._console.print(Text.assemble((time.strftime("%H:%M:%S "), "dim"), sentence))
+
+    def _write(self, finding: Finding) -> None:
+        """The report, where it is wanted and would say something new."""
+        if self._file is not None and self._written != finding.verdicts:
+            self._file.write(finding, at=time.time(), booted_at=self._booted_at)
+            self._written = finding.verdicts
+
+
+def _names(verdicts: Iterable[Verdict]) -> frozenset[tuple[object, ...]]:
+    """What makes verdicts different from those before: the cause, how sure it is, and whom a hang is about."""
+    return frozenset(
+        (v.slug, v.certainty, frozenset(culprit.pid for culprit in v.culprits) if v.certainty in HANGS else ())
+        for v in verdicts
+    )

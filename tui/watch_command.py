@@ -1,0 +1,227 @@
+"""`watch`: runs a command as if cvdebug were not there, and says on standard error when it hangs.
+
+The command is started before anything else is imported. The looks happen on a thread of their own, so that signals
+and the command's end never wait for them; whatever goes wrong there is said, and harms nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+from ..core.errors import CvdebugError, UsageError
+from ..core.supervise.command import Command, NotStarted
+
+if TYPE_CHECKING:
+    from ..core.diagnose.follow import Look
+    from ..core.diagnose.investigate import Finding
+    from ..core.evidence_file import EvidenceFile
+    from ..core.model import Verdict
+
+LOOK_EVERY_S = 0.25
+# The same verdict with other culprits is said again, but a tree that always has new ones must not fill a log.
+REPEAT_S = 30.0
+# How long the end of this process waits for the verdict to be written, where nobody reads standard error.
+WRITE_S = 3.0
+_EVIDENCE = 4
+
+DESCRIPTION = """\
+Runs a command in this terminal as if cvdebug were not there: input, output, signals, job control and the exit code
+pass through. When it hangs, the cause and the ways out are said once on standard error.
+"""
+EPILOG = """\
+Exit code: the command's, 128+N when signal N ended it, 124 when --on-hang kill ended it, 126 when it cannot be run,
+127 when it was not found. Watching ends with the command: a daemon that it leaves behind lives on.
+Example: cvdebug watch --on-hang kill -- pytest
+"""
+
+
+class Ask(NamedTuple):
+    """What the command line asks for."""
+
+    command: tuple[str, ...]
+    kill: bool
+    report: EvidenceFile | None
+    dsn: str
+    native: bool
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the command; the exit code. Raises UsageError."""
+    ask = parse(arguments)
+    if sys.platform != "linux":
+        raise UsageError("watch runs on Linux only", hint="py-spy dump --pid PID shows the Python stacks here.")
+    try:
+        command = Command(ask.command)
+    except NotStarted as error:
+        _say(str(error))
+        return error.code
+    import threading
+
+    observer = Observer(ask, command)
+    threading.Thread(target=observer.run, daemon=True, name="observer").start()
+    code = command.wait()
+    if observer.ended_it:
+        observer.said.wait(WRITE_S)
+    if command.left:
+        _say(
+            f"could not end PID {', '.join(map(str, command.left))}: not permitted, or it does not return from the disk"
+        )
+    return code
+
+
+def start(arguments: Sequence[str]) -> NoReturn:
+    """The whole of `cvdebug watch ARGUMENTS`, up to the end of this process.
+
+    That comes at once when the command has ended: the usual way would wait for a look that is under way.
+    """
+    try:
+        code = main(arguments)
+    except CvdebugError as error:
+        _say(str(error))
+        code = error.exit_code
+    os._exit(code)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"watch: {message}", hint="Try: cvdebug watch --help")
+
+
+def parse(arguments: Sequence[str]) -> Ask:
+    """The flags up to the command; everything after it is the command's. Raises UsageError."""
+    parser = _Parser(
+        prog="cvdebug watch",
+        usage="cvdebug watch [OPTIONS] -- COMMAND [ARGS]...",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--on-hang", choices=("report", "kill"), default="report", help="at a hang: say it, or end the whole tree too"
+    )
+    parser.add_argument("--report", metavar="FILE.md|.json", help="at a hang, write the evidence to a file")
+    parser.add_argument("--dsn", metavar="DSN", default="", help="ask this PostgreSQL too")
+    parser.add_argument("--native", action="store_true", help="native stacks of living processes too: it stops them")
+    parser.add_argument("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    asked = parser.parse_args(list(arguments))
+    command = asked.command[1:] if asked.command[:1] == ["--"] else asked.command
+    if not command:
+        parser.error("there is no command to run")
+    file = None
+    if asked.report is not None:
+        import shlex
+        from pathlib import Path
+
+        from ..core.evidence_file import EvidenceFile
+
+        file = EvidenceFile(Path(asked.report), command=shlex.join(["cvdebug", "watch", *arguments]))
+    return Ask(tuple(command), asked.on_hang == "kill", file, asked.dsn, asked.native)
+
+
+class Observer:
+    """Follows the command and says its hangs. `ended_it`: it asked for the command's end; `said`: and has said why."""
+
+    def __init__(self, ask: Ask, command: Command) -> None:
+        import threading
+
+        self._ask = ask
+        self._command = command
+        self._told: dict[str, tuple[float, frozenset[int]]] = {}
+        self.ended_it = False
+        self.said = threading.Event()
+
+    def run(self) -> None:
+        """Looks until the process ends, or until the command is ended because of a hang."""
+        try:
+            self._follow()
+        except Exception as error:  # noqa: BLE001  (a defect here must not harm the command)
+            what = error if isinstance(error, CvdebugError) else f"{type(error).__name__}: {error}"
+            _say(f"cannot look at the command any more: {what}")
+        finally:
+            self.said.set()
+
+    def _follow(self) -> None:
+        import time
+
+        from ..core.diagnose.follow import Follower
+        from ..core.diagnose.investigate import Options
+
+        follower = Follower(self._command.pid, Options(dsn=self._ask.dsn, native=self._ask.native))
+        while not self.ended_it:
+            look = follower.look()
+            self._tell(look)
+            time.sleep(max(0.0, LOOK_EVERY_S - look.taken_s))
+
+    def _tell(self, look: Look) -> None:
+        from ..core.diagnose.judge import is_hang
+
+        hangs = [verdict for verdict in look.verdicts if is_hang(verdict)]
+        news = [verdict for verdict in hangs if self._is_new(verdict)]
+        if not news or look.finding is None:
+            return
+        if self._ask.kill:
+            self.ended_it = True
+            self._command.end()  # first: whoever should read our words may be among those who hang
+        for verdict in news:
+            _say("\n".join(lines(verdict)))
+        if self.ended_it:
+            _say("  ended, with everything below it, because of this (--on-hang kill): exit code 124")
+        if self._ask.report is not None:
+            self._write(self._ask.report, look.finding)
+
+    def _is_new(self, verdict: Verdict) -> bool:
+        import time
+
+        now_s, pids = time.monotonic(), frozenset(culprit.pid for culprit in verdict.culprits)
+        told = self._told.get(verdict.slug)
+        if told is not None and (pids <= told[1] or now_s - told[0] < REPEAT_S):
+            return False
+        self._told[verdict.slug] = now_s, pids | (told[1] if told else frozenset())
+        return True
+
+    def _write(self, report: EvidenceFile, finding: Finding) -> None:
+        import time
+
+        try:
+            report.write(finding, at=time.time())
+        except CvdebugError as error:
+            _say(str(error))
+
+
+def lines(verdict: Verdict) -> Iterator[str]:
+    """A verdict in a few lines."""
+    from .text import clean
+
+    yield f"{verdict.slug} ({verdict.certainty}): {clean(verdict.title)}"
+    who = [f"PID {c.pid}" + (f" ({clean(c.role)})" if c.role else "") for c in verdict.culprits]
+    if who:
+        yield f"  who: {', '.join(dict.fromkeys(who))}"
+    for line in verdict.evidence[:_EVIDENCE]:
+        yield f"  evidence: {clean(line)}"
+    if len(verdict.evidence) > _EVIDENCE:
+        yield f"  evidence: {len(verdict.evidence) - _EVIDENCE} lines more in a report (--report FILE)"
+    for fix in verdict.fixes:
+        yield f"  fix: {clean(fix.title)}. Cost: {clean(fix.cost)}"
+        if fix.command:
+            yield f"       {clean(fix.command)}"
+    yield f"  why: cvdebug explain {verdict.slug}"
+
+
+def _say(text: str) -> None:
+    """In one piece among the command's own lines. Whoever shares the stream may have made it non-blocking."""
+    if sys.stderr is None:
+        return
+    import select
+
+    with contextlib.suppress(OSError, ValueError):
+        stream, data = sys.stderr.fileno(), f"cvdebug: {text}\n".encode(sys.stderr.encoding, "replace")
+        while data:
+            select.select([], [stream], [])
+            with contextlib.suppress(BlockingIOError):
+                data = data[os.write(stream, data) :]
