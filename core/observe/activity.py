@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     _Connection = psycopg.Connection[tuple[object, ...]]
     _Row = tuple[object, ...]
+
+_T = TypeVar("_T")
 
 APPLICATION = "cvdebug-observer"
 _CONNECT_TIMEOUT_S = 2
@@ -106,33 +109,29 @@ class Activity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Watch:
-    """Two readings of a server, on a connection of its own that can never be the blocker."""
+    """Two readings of a server, each on a connection of its own that can never be the blocker and is closed at once."""
 
     def __init__(self, dsn: str, first: TreeSnapshot | None = None) -> None:
-        """Connects and reads for the first time. With `first` the sessions that serve its tree over TCP are known."""
+        """The first reading. With `first` the sessions that serve its tree over TCP are known."""
+        self._dsn = dsn
         self._first = first
-        self._unknown = ""
-        self._connection: _Connection | None = None
-        self._earlier: tuple[Progress, ...] = ()
         self._at_s = time.monotonic()
-        try:
-            self._connection = _connect(dsn)
-            self._earlier = _progress(self._connection)
-        except (CvdebugError, ImportError) as error:
-            self._fail(error)
-        except Exception as error:  # noqa: BLE001  (psycopg's errors have no name where it could not be imported)
-            self._fail(error)
+        earlier = self._read(_progress)
+        self._unknown = earlier if isinstance(earlier, str) else ""
+        self._earlier: tuple[Progress, ...] = () if isinstance(earlier, str) else earlier
 
-    def finish(self) -> Activity | None:
+    def finish(self) -> Activity:
         """The second reading. It says why, when the server could not be asked."""
+        found = self._unknown or self._read(self._activity)
+        return Activity(unknown=found) if isinstance(found, str) else found
+
+    def _read(self, ask: Callable[[_Connection], _T]) -> _T | str:
+        """What the server answers, or why it does not."""
         try:
-            if self._connection is not None:
-                return self._activity(self._connection)
-        except Exception as error:  # noqa: BLE001  (see above)
-            self._fail(error)
-        finally:
-            self._close()
-        return Activity(unknown=self._unknown)
+            with _connect(self._dsn) as connection:
+                return ask(connection)
+        except Exception as error:  # noqa: BLE001  (psycopg's errors have no name where it could not be imported)
+            return _reason(error)
 
     def _activity(self, connection: _Connection) -> Activity:
         rows = connection.execute(_SESSIONS).fetchall()
@@ -146,15 +145,6 @@ class Watch:
             earlier=self._earlier,
             maintenance_memory_kb=_number(row[0]) if row else 0,
         )
-
-    def _fail(self, error: Exception) -> None:
-        self._close()
-        self._unknown = _reason(error)
-
-    def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
 
 
 def parse_session(row: _Row, clients: dict[int, tuple[int, ...]]) -> DatabaseSession:

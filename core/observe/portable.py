@@ -101,7 +101,7 @@ def _threads(process: psutil.Process, state: str) -> tuple[ThreadSnapshot, ...]:
         times, switches = {}, 0
     if process.pid not in times:  # elsewhere threads have numbers of their own: the first is the main thread
         first = next(iter(times), process.pid)
-        times = {process.pid: times.pop(first, 0.0), **times}
+        times[process.pid] = times.pop(first, 0.0)
     return tuple(
         ThreadSnapshot(
             tid=tid,
@@ -112,5 +112,5 @@ def _threads(process: psutil.Process, state: str) -> tuple[ThreadSnapshot, ...]:
             switches=switches if tid == process.pid else 0,
             cpu_ticks=round(used_s * _TICKS_A_SECOND),
         )
-        for tid, used_s in times.items()
+        for tid, used_s in sorted(times.items(), key=lambda item: (item[0] != process.pid, item[0]))
     )

@@ -230,7 +230,7 @@ def _frozen_group(pid: int, known: dict[bytes, bool]) -> bool:
 
 def _threads(pid: int, earlier: Iterable[ThreadSnapshot], idle: Container[int]) -> tuple[ThreadSnapshot, ...]:
     try:
-        tids = sorted(int(name) for name in os.listdir(f"/proc/{pid}/task"))
+        tids = sorted((int(name) for name in os.listdir(f"/proc/{pid}/task")), key=lambda tid: (tid != pid, tid))
     except OSError:
         return ()
     known = {thread.tid: thread for thread in earlier}

@@ -60,7 +60,7 @@ class Survey:
     """The surroundings of a tree, from its first look to `finish`."""
 
     def __init__(self, first: TreeSnapshot, *, dsn: str = "") -> None:
-        """`first` has the waits. With `dsn` the database is asked too; the DSN may hold a password, and is not kept."""
+        """`first` has the waits. With `dsn` the database is asked too; the DSN may hold a password."""
         self._first = first
         self._connections = peers.connections(first)
         self._servers = servers.Watch(servers.clients(first, self._connections))

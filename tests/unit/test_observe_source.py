@@ -27,5 +27,5 @@ def test_what_has_no_such_line_is_empty(tmp_path: Path) -> None:
     tmp_path.joinpath("short.py").write_bytes(b"\xff\n")
     for file, number in [(tmp_path / "fifo", 1), (tmp_path / "short.py", 9), (tmp_path / "short.py", 0)]:
         assert line(file, number) == ""
-    for name in ("/dev/null", str(tmp_path), "/nowhere.py", "<string>", "", "a\0b"):
+    for name in ("/dev/null", str(tmp_path), "/nowhere.py", "<frozen os>", "", "a\0b"):
         assert line(name, 1) == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import time
+from collections.abc import Callable
 
 import pytest
 from cvdebug.core.model import ThreadSnapshot, WaitKind
@@ -165,24 +166,24 @@ def test_no_arguments_make_the_decoder_raise(number: int, rest: list[int], memor
     assert isinstance(decode(snapshot, lambda address, size: memory[:size]), Request)
 
 
-NOW = time.clock_gettime(time.CLOCK_MONOTONIC)
-
-
 @pytest.mark.parametrize(
     ("call", "data", "moment", "expected"),
     [
-        (("clock_nanosleep", 1, 1, STACK), struct.pack("=qq", int(NOW) + 3480, 0), True, 3480),
-        (("clock_nanosleep", 1, 0, STACK), struct.pack("=qq", 60, 500_000_000), False, 60.5),
-        (("nanosleep", STACK), struct.pack("=qq", 60, 0), False, 60),
-        (("futex", 0x1000, 0x89, 0, STACK), struct.pack("=qq", int(NOW) + 100, 0), True, 100),
-        (("futex", 0x1000, 0x189, 0, STACK), struct.pack("=qq", int(time.time()) + 100, 0), True, 100),
-        (("futex", 0x1000, 0x80, 0, STACK), struct.pack("=qq", 3, 0), False, 3),
-        (("epoll_wait", 3, STACK, 1, 1500), b"", False, 1.5),
-        (("rt_sigtimedwait", STACK, 0, STACK), struct.pack("=qq", 7, 0), False, 7),
+        (("clock_nanosleep", 1, 1, STACK), lambda: struct.pack("=qq", int(time.monotonic()) + 3480, 0), True, 3480),
+        (("clock_nanosleep", 1, 0, STACK), lambda: struct.pack("=qq", 60, 500_000_000), False, 60.5),
+        (("nanosleep", STACK), lambda: struct.pack("=qq", 60, 0), False, 60),
+        (("futex", 0x1000, 0x89, 0, STACK), lambda: struct.pack("=qq", int(time.monotonic()) + 100, 0), True, 100),
+        (("futex", 0x1000, 0x189, 0, STACK), lambda: struct.pack("=qq", int(time.time()) + 100, 0), True, 100),
+        (("futex", 0x1000, 0x80, 0, STACK), lambda: struct.pack("=qq", 3, 0), False, 3),
+        (("epoll_wait", 3, STACK, 1, 1500), bytes, False, 1.5),
+        (("rt_sigtimedwait", STACK, 0, STACK), lambda: struct.pack("=qq", 7, 0), False, 7),
     ],
+    ids=["until", "for", "nanosleep", "until-monotonic", "until-realtime", "futex", "epoll", "signal"],
 )
-def test_the_rest_of_a_timed_wait_is_known(call: tuple[str, int], data: bytes, moment: bool, expected: float) -> None:
-    timer = asked(*call, memory=data).timer
+def test_the_rest_of_a_timed_wait_is_known(
+    call: tuple[str, int], data: Callable[[], bytes], moment: bool, expected: float
+) -> None:
+    timer = asked(*call, memory=data()).timer
     assert timer is not None
     assert timer.rest_s() == pytest.approx(expected, abs=60 if moment else 0)
     assert timer.is_moment is moment

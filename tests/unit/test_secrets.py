@@ -6,7 +6,7 @@ import time
 
 import pytest
 from cvdebug.core.secrets import HIDDEN, redact, redact_command
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 SECRET = st.text("abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789%!$^+", min_size=6, max_size=40)
@@ -34,8 +34,9 @@ FORMS = (
 @pytest.mark.parametrize("form", FORMS)
 @given(SECRET)
 def test_a_secret_does_not_get_through(form: str, secret: str) -> None:
+    assume(secret not in form.format(""))
     shown = redact(form.format(secret))
-    assert secret not in shown.replace("access_token", "").replace("password", "")
+    assert secret not in shown
     assert HIDDEN in shown
     assert redact(shown) == shown
 
