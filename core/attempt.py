@@ -29,6 +29,8 @@ LOOK_EVERY_S = 0.1
 # The part of one core that proofs may take: more than elsewhere, as a verdict is wanted at once.
 PACE = 0.04
 LOOK_PACE = 0.1
+# How long a killed process may take to go.
+END_S = 5.0
 # After so long without a word of the subject more is asked than whether it is dead; and after so long an unproven hang
 # is believed.
 PAUSE_S, SILENCE_S = 0.4, 1.0
@@ -195,22 +197,26 @@ class Attempt:
         return "subject" if pid == self._tree.subject_pid else ""
 
     def release(self) -> None:
-        """Ends the processes that are proven dead, and only these."""
+        """Ends the processes that are proven dead, and only these; none of them lives when this returns."""
         starts = {process.pid: process.start_ticks for process in self._look.processes} if self._look else {}
-        for pid in self.dead:
-            with contextlib.suppress(OSError):
-                handle = os.pidfd_open(pid)
-                try:
+        with contextlib.ExitStack() as handles:
+            ended = []
+            for pid in self.dead:
+                with contextlib.suppress(OSError):
+                    handle = os.pidfd_open(pid)
+                    handles.callback(os.close, handle)
                     now = proc.snapshot([pid]).get(pid)
                     if now is not None and now.start_ticks == starts.get(pid):  # a number can be reused, a handle not
                         signal.pidfd_send_signal(handle, signal.SIGKILL)
-                finally:
-                    os.close(handle)
-        self.stuck = False
+                        ended.append(handle)
+            for handle in ended:
+                select.select([handle], [], [], END_S)
+        self.resume()
 
     def resume(self) -> None:
-        """Somebody else has ended what the subject waited for: it is given time to show it."""
+        """What the subject waited for has been ended: it is given time to show it, and judged anew."""
         self._heard_s = time.monotonic()
+        self._follower.forget()
         self.stuck = False
 
     def close(self) -> None:

@@ -122,7 +122,9 @@ class Watch:
 
     def finish(self) -> Activity:
         """The second reading. It says why, when the server could not be asked."""
-        found = self._unknown or self._read(self._activity)
+        if self._unknown:
+            return Activity(unknown=self._unknown)
+        found = self._read(self._activity)
         return Activity(unknown=found) if isinstance(found, str) else found
 
     def _read(self, ask: Callable[[_Connection], _T]) -> _T | str:
