@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 LINKS := $(VENV)/links/cvdebug
 ARGS ?=
 PYTEST_ARGS ?=
+# Where compiled files may not be kept, each start of a program would compile all of it again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test test-all check soak bench setup clean

@@ -17,6 +17,7 @@ from .errors import InputError
 from .fix import Blocker
 from .model import Certainty, Phase, Verdict
 from .observe import proc
+from .pipeline import lastwords
 from .pipeline.spec import SubjectSpec
 from .publisher import Publisher
 from .spool import Spool
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from .diagnose.follow import Look
 
 LOOK_EVERY_S = 0.1
+# While the subject has just fallen silent, which may be the beginning of a hang.
+LOOK_CLOSELY_EVERY_S, CLOSELY_S = 0.04, 1.0
 # The part of one core that proofs may take: more than elsewhere, as a verdict is wanted at once.
 PACE = 0.04
 LOOK_PACE = 0.1
@@ -56,13 +59,19 @@ class Attempt:
             self._tree = launch.start_subject(spec, output, keep_open=(spool.lock_fd,))
         from .diagnose.follow import Follower  # while the subject starts: it is not needed before, and takes its time
         from .diagnose.investigate import Options
+        from .observe import faults
 
         os.set_blocking(self._tree.events_fd, False)
         self._partial = b""
         self._pipe_open = True
-        self._follower = Follower(
-            self._root, Options(roles=self._role, dsn=spec.dsn, notes=self._notes), pace=PACE, look_pace=LOOK_PACE
+        options = Options(
+            roles=self._role,
+            dsn=spec.dsn,
+            notes=self._notes,
+            known_signals=frozenset({int(lastwords.SIGNAL)}),
+            ask=lambda pid, deadline_s: faults.dump(pid, spool.path, deadline_s),
         )
+        self._follower = Follower(self._root, options, pace=PACE, look_pace=LOOK_PACE)
         self._look: Look | None = None
         self._next_look = time.monotonic() + LOOK_EVERY_S
         self._said: dict[str, tuple[int, ...]] = {}
@@ -107,12 +116,17 @@ class Attempt:
         if time.monotonic() >= self._next_look:
             yield from self._output()
             yield from self._watch()
-            self._next_look = time.monotonic() + LOOK_EVERY_S
+            self._next_look = time.monotonic() + self._interval_s()
         if self._tree.exit_fd in ready:
             code = self._tree.poll()
             yield from self._read()
             yield from self._output(last=True)
             self.exit_code = code
+
+    def _interval_s(self) -> float:
+        """How long until the next look."""
+        silent_s = time.monotonic() - self._heard_s
+        return LOOK_CLOSELY_EVERY_S if LOOK_CLOSELY_EVERY_S < silent_s < CLOSELY_S else LOOK_EVERY_S
 
     def _read(self) -> Iterator[ev.Event]:
         """What the subject said. A line that is no event (a foreign library wrote to the pipe) becomes a log line."""

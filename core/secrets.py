@@ -24,6 +24,7 @@ _SET = re.compile(rf"(-{{0,2}}[\w.-]*{_KEY}=).", re.IGNORECASE | re.DOTALL)
 # Each keeps its first group, and hides the rest. Lengths are bounded, so that no text takes long.
 _PATTERNS = (
     re.compile(r"(://[^\s/:@?#]{0,256}:)\S{1,2048}(?=@)"),
+    re.compile(r"(https?://)[^\s/:@?#]{1,2048}(?=@)"),
     re.compile(rf"({_KEY}[\"'\]]{{0,2}}\s{{0,8}}[=:]{{1,2}}\s{{0,8}}){_VALUE}", re.IGNORECASE),
     re.compile(rf"((?<![\w-])--?[\w-]{{0,64}}{_KEY}\s{{1,8}})(?!-){_VALUE}", re.IGNORECASE),
     re.compile(r"(\b(?:password|identified\s{1,8}by)\s{1,8})'(?:[^']|'')*'?", re.IGNORECASE),

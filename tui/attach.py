@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 EVERY_S = 0.25
 # What is no hang is said again, when it changed, at most this often: a busy program is in many places.
 CALM_S = 5.0
+# A look that was as quick as this is repeated when it shows nothing.
+AGAIN_S = 1.0
 HANGS = ("proven", "certain", "likely")
 
 
@@ -53,13 +55,14 @@ def attach(word: str | None, wish: Wish, choose: Callable[[], int]) -> int:
     if wish.json and wish.plain:
         raise UsageError("--json and --plain exclude each other")
     file = EvidenceFile(wish.report, command=shlex.join(["cvdebug", *sys.argv[1:]])) if wish.report else None
-    _require_readable(wish.dsn)
+    require_readable(wish.dsn)
     root = choose() if word is None else target(word)
     talk = _Talk(root, wish, file)
     return talk.once() if wish.once else talk.follow()
 
 
-def _require_readable(dsn: str | None) -> None:
+def require_readable(dsn: str | None) -> None:
+    """Raises CvdebugError for a connection string that cannot be read, before anything is looked at."""
     if dsn is None:
         return
     try:
@@ -94,10 +97,13 @@ class _Talk:
     # once
 
     def once(self) -> int:
-        """One look."""
+        """One look; a second one where the first shows nothing: a debugger, or another cvdebug, moves the dead."""
         from ..core.diagnose.investigate import investigate
 
-        self._take(investigate(self._root, self._options))
+        look = investigate(self._root, self._options)
+        if look.taken_s < AGAIN_S and all(verdict.certainty == "undecided" for verdict in look.verdicts):
+            look = investigate(self._root, self._options)
+        self._take(look)
         finding = self._finding
         if finding is None or not finding.case.processes:
             raise ObserveError(f"process {self._root} ended while it was looked at")
@@ -188,13 +194,13 @@ class _Talk:
 
     def _code(self, otherwise: ExitCode) -> int:
         """The exit code; where the waits are hidden and nothing was found, a sentence and 1."""
-        from ..core.observe.target import refusal
+        from ..core.observe.permissions import blindness
 
         if self._hung:
             return ExitCode.HANG
         undecided = self._finding is None or all(v.certainty == "undecided" for v in self._finding.verdicts)
-        if undecided and (why := refusal(self._root)):
-            raise ObserveError(why)
+        if undecided and (limit := blindness(self._root)):
+            raise ObserveError(f"process {self._root} hides {limit.what}: {limit.why}", hint=limit.remedy)
         return otherwise
 
     def _show(self, finding: Finding) -> None:

@@ -2,7 +2,7 @@
 
 Standard output is for data and results, standard error for what went wrong. Exit codes are core.errors.ExitCode:
 0 completed, 1 failed, 2 usage, 3 hang found and not fixed, 4 time limit without a verdict, 130 interrupted
-(128+N by signal N).
+(128+N by signal N). Each command imports what it needs when it runs, so that none waits for what the others need.
 """
 
 from __future__ import annotations
@@ -16,10 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from ..core.errors import CvdebugError, ExitCode
-from ..core.versions import version
-from . import attach as attaching
-from . import database_commands, look_commands, options, run_commands, watch_command
-from .text import clean
+from . import options
 
 WELCOME = """\
 cvdebug runs an embedding-and-store pipeline over CVs in front of you, and shows why it hangs.
@@ -27,6 +24,7 @@ cvdebug runs an embedding-and-store pipeline over CVs in front of you, and shows
   cvdebug run                          the whole pipeline, on embedded defaults: ends well
   cvdebug run --parallelism on         the real fork deadlock of HuggingFace tokenizers, proven
   cvdebug run --parallelism on --fix   the same, and finished without embedding anything twice
+  cvdebug attach PID                   why any Python program hangs; cvdebug watch -- COMMAND runs one
 
 More: cvdebug --help, cvdebug scenarios, cvdebug search "python developer".
 """
@@ -52,6 +50,8 @@ def welcome(
 ) -> None:
     """Runs an embedding-and-store pipeline in front of you, and shows why it hangs."""
     if show_version:
+        from ..core.versions import version
+
         typer.echo(f"cvdebug {version('cvdebug')}")
         raise typer.Exit
     if context.invoked_subcommand is None:
@@ -91,6 +91,8 @@ def run(
     record: options.Record = None,
 ) -> None:
     """Run the pipeline: load, tokenize, embed, clean up, convert, store, index, verify."""
+    from . import run_commands
+
     flags = {
         "input": input, "cvs": cvs, "seed": seed, "tokenizer": tokenizer, "embedder": embedder,
         "parallelism": parallelism, "start_method": start_method, "workers": workers, "batch": batch, "dsn": dsn,
@@ -126,6 +128,8 @@ def resume(
     record: options.Record = None,
 ) -> None:
     """Finish a run that hung, failed or was killed, from what it had computed."""
+    from . import run_commands
+
     flags = {
         "dsn": dsn, "tokenizer": tokenizer, "embedder": embedder, "workers": workers, "index": index,
         "metric": metric, "m": m, "ef_construction": ef_construction, "lists": lists,
@@ -154,6 +158,9 @@ def attach(
     stopped, but for milliseconds a process that is proven dead. Exit code: 3 a hang (proven, certain or likely), 0 not
     hung or undecided, 1 it cannot be looked at, 2 usage, 130 Ctrl-C before a hang was found.
     """
+    from . import attach as attaching
+    from . import look_commands
+
     wish = attaching.Wish(once=once, json=json, plain=plain, native=native, dsn=dsn, report=report)
     raise typer.Exit(attaching.attach(pid, wish, look_commands.choose))
 
@@ -161,6 +168,8 @@ def attach(
 @app.command()
 def ps(all: options.Everybody = False, json: options.JsonArray = False) -> None:
     """List the Python programs of this user, each with a verdict of one quick look."""
+    from . import look_commands
+
     look_commands.ps(json=json, everybody=all)
 
 
@@ -170,36 +179,48 @@ def explain(
     json: options.JsonArray = False,
 ) -> None:
     """Explain a verdict: why it happens, when it is said, the ways out. Without SLUG a list of all."""
+    from . import look_commands
+
     look_commands.explain(slug, json=json)
 
 
 @app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def watch() -> None:
     """Run any command as if cvdebug were not there, and say when it hangs."""
+    from . import watch_command
+
     watch_command.start(sys.argv[2:])
 
 
 @runs_app.callback(invoke_without_command=True)
 def runs(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
+        from . import run_commands
+
         run_commands.list_runs()
 
 
 @runs_app.command("prune")
 def prune(run: Annotated[str | None, typer.Argument(help="Only this one.", show_default=False)] = None) -> None:
     """Remove the spools of runs that nobody uses, and what they hold."""
+    from . import run_commands
+
     run_commands.prune(run)
 
 
 @scenarios_app.callback(invoke_without_command=True)
 def scenarios(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
+        from . import run_commands
+
         run_commands.list_scenarios()
 
 
 @scenarios_app.command("show")
 def show(name: Annotated[str, typer.Argument(help="A scenario's name or file.")]) -> None:
     """Print a scenario's file."""
+    from . import run_commands
+
     run_commands.show_scenario(name)
 
 
@@ -213,6 +234,8 @@ def search(
     json: options.Json = False,
 ) -> None:
     """Find the CV passages nearest to a text: what the load was for."""
+    from . import database_commands
+
     flags: dict[str, Any] = {"dsn": dsn, "table": table, "tokenizer": tokenizer}
     database_commands.search(text, limit, flags, json=json)
 
@@ -220,18 +243,24 @@ def search(
 @db_app.command("url")
 def db_url() -> None:
     """Print the URL of the embedded server, which stays up until `cvdebug db stop`."""
+    from . import database_commands
+
     database_commands.url()
 
 
 @db_app.command("psql", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def db_psql(context: typer.Context) -> None:
     """Open psql on the embedded server; more arguments go to psql."""
+    from . import database_commands
+
     raise typer.Exit(database_commands.psql(context.args))
 
 
 @db_app.command("stop")
 def db_stop() -> None:
     """Stop the embedded server, unless a run uses it."""
+    from . import database_commands
+
     database_commands.stop()
 
 
@@ -247,6 +276,8 @@ def main() -> None:
         finally:
             sys.stdout.flush()  # so that a full disk is an error like any other
     except CvdebugError as error:
+        from .text import clean
+
         sys.stderr.write(f"cvdebug: {clean(str(error))}\n")
         sys.exit(error.exit_code)
     except OSError as error:

@@ -18,7 +18,7 @@ from ..core.errors import UsageError
 from ..core.settings import nearest
 from . import report
 from .plain import line_console
-from .text import clean, shortened, size
+from .text import clean, size
 
 if TYPE_CHECKING:
     from ..core.diagnose.card import Card
@@ -45,7 +45,7 @@ def ps(*, json: bool, everybody: bool) -> None:
     if not programs:
         console.print("No Python program runs" + ("." if everybody else " for this user."))
         return
-    console.print(_table(programs, numbered=False, width=console.width))
+    _print(programs, console, numbered=False)
 
 
 def choose() -> int:
@@ -56,7 +56,7 @@ def choose() -> int:
     if not programs:
         raise UsageError("no Python program runs for this user", hint="Give the PID of a process.")
     console = line_console(sys.stdout)
-    console.print(_table(programs, numbered=True, width=console.width))
+    _print(programs, console, numbered=True)
     try:
         word = input("Which one? A number of the list, or a PID: ").strip()
     except EOFError:
@@ -71,14 +71,14 @@ def choose() -> int:
 def _programs(*, everybody: bool) -> list[Program]:
     from ..core.diagnose.overview import overview  # imported here: `explain` and usage errors need no eyes
     from ..core.observe.programs import roots
-    from ..core.observe.target import booted_at, require_linux
+    from ..core.observe.target import booted_at
 
-    require_linux()
     return overview(roots(everybody=everybody), booted_at=booted_at())
 
 
-def _table(programs: Sequence[Program], *, numbered: bool, width: int) -> Table:
+def _print(programs: Sequence[Program], console: Console, *, numbered: bool) -> None:
     """A row a program. The command gets what the others leave; where that is little, some are left out."""
+    width = console.width
     columns: dict[str, list[str]] = {
         "#": [str(number) for number in range(1, len(programs) + 1)],
         "PID": [str(program.pid) for program in programs],
@@ -93,16 +93,19 @@ def _table(programs: Sequence[Program], *, numbered: bool, width: int) -> Table:
     for dispensable in ("STARTED", "P/T", "RSS"):
         if width - _taken(columns) < _ROOM:
             del columns[dispensable]
-    room = max(_ROOM // 2, width - _taken(columns))
-    table = Table(box=None, pad_edge=False, padding=(0, 1))
-    for heading in columns:
-        table.add_column(heading, no_wrap=True, justify="left" if heading == "VERDICT" else "right")
-    table.add_column("COMMAND", no_wrap=True)
+    most = _taken(columns) + min(max(_ROOM // 2, width - _taken(columns)), _COMMAND)
+    widths = {heading: max(len(heading), *map(len, cells)) for heading, cells in columns.items()}
+    headings = [heading.rjust(widths[heading]) for heading in list(columns)[:-1]]
+    console.print(Text("  ".join([*headings, "VERDICT".ljust(widths["VERDICT"]), "COMMAND"]), style="bold"))
     for program, *cells in zip(programs, *columns.values(), strict=True):
+        *numbers, verdict = cells
+        shown = [cell.rjust(widths[heading]) for heading, cell in zip(columns, numbers, strict=False)]
         style = report.CERTAINTY_STYLE.get(program.certainty, "dim")
-        command = shortened(clean(" ".join(program.cmdline)), min(room, _COMMAND))
-        table.add_row(*cells[:-1], Text(cells[-1], style=style), Text(command))
-    return table
+        line = Text("  ".join([*shown, ""]))
+        line.append(verdict.ljust(widths["VERDICT"]), style)
+        line.append("  " + " ".join(clean(" ".join(program.cmdline)).split()))
+        line.truncate(most, overflow="ellipsis")  # by cells: a command may be in any script
+        console.print(line)
 
 
 def _taken(columns: Mapping[str, Sequence[str]]) -> int:
@@ -168,10 +171,10 @@ def _card(card: Card) -> Iterable[report.Line]:
     yield report.indented(card.explanation)
     yield Text("When it is said", style="bold")
     for condition in card.conditions:
-        yield report.indented(f"• {condition}")
+        yield report.bullet(condition)
     yield Text("Ways out", style="bold")
     for fix in card.fixes:
-        yield report.indented(f"• {fix.title}")
+        yield report.bullet(fix.title)
         yield report.indented(f"Cost: {fix.cost}", "", 4)
         if fix.command:
             yield report.indented(fix.command, "cyan", 4)

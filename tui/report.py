@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import singledispatch
 
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from ..core import events as ev
@@ -14,7 +15,7 @@ from ..core.model import Culprit, Phase, Strategy, Verdict
 from ..core.state import RunState
 from .text import clean, rate, seconds, shortened
 
-Line = Text | Padding
+Line = Text | Padding | Table
 CERTAINTY_STYLE = {"proven": "bold red", "certain": "bold red", "likely": "yellow", "not-hung": "green"}
 MOST_CULPRITS = 8
 SNIPPET = 56  # beside score and source it fits 80 columns
@@ -27,6 +28,15 @@ def lines(event: ev.Event, state: RunState) -> Iterator[Line]:
 
 def indented(text: str, style: str = "", by: int = 2) -> Line:
     return Padding(Text(clean(text), style=style), (0, 0, 0, by), expand=False)
+
+
+def bullet(text: str) -> Line:
+    """A line of a list, whose continuation stands below its beginning."""
+    grid = Table.grid()
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row("  • ", Text(clean(text)))
+    return grid
 
 
 @singledispatch
@@ -88,12 +98,12 @@ def verdict(event: ev.VerdictReached | Verdict) -> Iterator[Line]:
     yield indented(culprits(event.culprits), "bold")
     yield Text("Evidence", style="bold")
     for line in event.evidence:
-        yield indented(f"• {line}")
+        yield bullet(line)
     yield Text("Why", style="bold")
     yield indented(event.explanation)
     yield Text("Ways out", style="bold")
     for remedy in event.fixes:
-        yield indented(f"• {remedy.title} ({remedy.cost})")
+        yield bullet(f"{remedy.title} ({remedy.cost})")
         if remedy.command:
             yield indented(remedy.command, "cyan", 4)
     yield indented(f"What would disprove it: {event.disproof}", "dim", 0)

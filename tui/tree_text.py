@@ -48,7 +48,7 @@ def verdict(found: Verdict, root: int) -> Iterator[report.Line]:
         return
     yield Text.assemble("\n", report.headline(found))
     for line in found.evidence[:_SHORT_EVIDENCE]:
-        yield report.indented(f"• {line}")
+        yield report.bullet(line)
     if found.certainty is Certainty.UNDECIDED:
         for fix in found.fixes:
             command = fix.command.replace("PID", str(root))

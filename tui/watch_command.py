@@ -28,6 +28,7 @@ REPEAT_S = 30.0
 # How long the end of this process waits for the verdict to be written, where nobody reads standard error.
 WRITE_S = 3.0
 _EVIDENCE = 4
+_CULPRITS = 8
 
 DESCRIPTION = """\
 Runs a command in this terminal as if cvdebug were not there: input, output, signals, job control and the exit code
@@ -106,7 +107,7 @@ def parse(arguments: Sequence[str]) -> Ask:
         "--on-hang", choices=("report", "kill"), default="report", help="at a hang: say it, or end the whole tree too"
     )
     parser.add_argument("--report", metavar="FILE.md|.json", help="at a hang, write the evidence to a file")
-    parser.add_argument("--dsn", metavar="DSN", default="", help="ask this PostgreSQL too")
+    parser.add_argument("--dsn", metavar="DSN", help="ask this PostgreSQL too")
     parser.add_argument("--native", action="store_true", help="native stacks of living processes too: it stops them")
     parser.add_argument("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     asked = parser.parse_args(list(arguments))
@@ -121,7 +122,11 @@ def parse(arguments: Sequence[str]) -> Ask:
         from ..core.evidence_file import EvidenceFile
 
         file = EvidenceFile(Path(asked.report), command=shlex.join(["cvdebug", "watch", *arguments]))
-    return Ask(tuple(command), asked.on_hang == "kill", file, asked.dsn, asked.native)
+    if asked.dsn is not None:
+        from .attach import require_readable
+
+        require_readable(asked.dsn)
+    return Ask(tuple(command), asked.on_hang == "kill", file, asked.dsn or "", asked.native)
 
 
 class Observer:
@@ -169,7 +174,7 @@ class Observer:
             self.ended_it = True
             self._command.end()  # first: whoever should read our words may be among those who hang
         for verdict in news:
-            _say("\n".join(lines(verdict)))
+            _say("\n".join(lines(verdict, look.finding)))
         if self.ended_it:
             _say("  ended, with everything below it, because of this (--on-hang kill): exit code 124")
         if self._ask.report is not None:
@@ -194,23 +199,41 @@ class Observer:
             _say(str(error))
 
 
-def lines(verdict: Verdict) -> Iterator[str]:
-    """A verdict in a few lines."""
+def lines(verdict: Verdict, finding: Finding) -> Iterator[str]:
+    """A verdict in a few lines: who, where in their code, the first facts, the ways out."""
+    from ..core.diagnose.case import who
+    from ..core.secrets import redact
     from .text import clean
 
-    yield f"{verdict.slug} ({verdict.certainty}): {clean(verdict.title)}"
-    who = [f"PID {c.pid}" + (f" ({clean(c.role)})" if c.role else "") for c in verdict.culprits]
-    if who:
-        yield f"  who: {', '.join(dict.fromkeys(who))}"
-    for line in verdict.evidence[:_EVIDENCE]:
-        yield f"  evidence: {clean(line)}"
+    names = [who(culprit) for culprit in verdict.culprits]
+    said = [f"{verdict.slug} ({verdict.certainty}): {verdict.title}"]
+    if names:
+        more = f" and {len(names) - _CULPRITS} more" if len(names) > _CULPRITS else ""
+        said.append(f"  who: {', '.join(names[:_CULPRITS])}{more}")
+    said += [f"  where: {place}" for place in _places(verdict, finding)]
+    said += [f"  evidence: {line}" for line in verdict.evidence[:_EVIDENCE]]
     if len(verdict.evidence) > _EVIDENCE:
-        yield f"  evidence: {len(verdict.evidence) - _EVIDENCE} lines more in a report (--report FILE)"
+        said.append(f"  evidence: {len(verdict.evidence) - _EVIDENCE} lines more in a report (--report FILE)")
     for fix in verdict.fixes:
-        yield f"  fix: {clean(fix.title)}. Cost: {clean(fix.cost)}"
-        if fix.command:
-            yield f"       {clean(fix.command)}"
-    yield f"  why: cvdebug explain {verdict.slug}"
+        said.append(f"  fix: {fix.title}. Cost: {fix.cost}")
+        said += [f"       {fix.command}"] if fix.command else []
+    said.append(f"  why: cvdebug explain {verdict.slug}")
+    yield from (clean(redact(line)) for line in said)
+
+
+def _places(verdict: Verdict, finding: Finding) -> Iterator[str]:
+    """The innermost lines of Python of the first culprits, those that stand at one place together."""
+    from ..core.diagnose.case import who
+    from ..core.diagnose.outline import place
+    from ..core.diagnose.picture import picture
+
+    threads = {thread.tid: thread for process in picture(finding).processes for thread in process.threads}
+    found: dict[str, list[str]] = {}
+    for culprit in verdict.culprits:
+        if where := place(threads[culprit.tid]) if culprit.tid in threads else "":
+            found.setdefault(where, []).append(who(culprit))
+    for where, names in list(found.items())[:_EVIDENCE]:
+        yield f"{names[0] if len(names) == 1 else f'{len(names)} threads'} {where}"
 
 
 def _say(text: str) -> None:

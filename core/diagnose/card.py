@@ -15,6 +15,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     `certainty` is the strongest that the rule gives. `conditions` are sentences that must all hold. `yields_to` are the
     slugs of rules that say more: where one of them matched as well, this one is left out. `beside_idlers` says that
     its evidence shows the circle itself, so that it is likely even where threads live that only sleep in a loop.
+    `beside_handlers` says that nobody waits so for a signal, so that it is likely even where a handler could end it.
     """
 
     slug: str
@@ -27,6 +28,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     links: tuple[str, ...] = ()
     yields_to: tuple[str, ...] = ()
     beside_idlers: bool = False
+    beside_handlers: bool = False
 
     def verdict(
         self,

@@ -52,7 +52,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     `first` has the waits; `second` the same threads a moment later. `stacks` are by TID, innermost frame first, with
     native frames for processes that are dead; only threads that ran Python have one. `no_stacks` says by PID why
-    there is none. `sources` are, by TID, the texts of the innermost Python lines. `parallelism` is the live
+    there is none; `alike`, by PID, names a process that it looks like, from which its native frames were taken over.
+    `sources` are, by TID, the texts of the innermost Python lines. `parallelism` is the live
     TOKENIZERS_PARALLELISM of dead processes, and of forked ones that wait in Rust, by PID. `lock_files` are, by
     TID, those that a thread polls. `roles` names processes that are known. `seen` are the PIDs of the tree at
     several moments between the looks. `stirred` are living threads that had moved again when the stacks had been
@@ -60,8 +61,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     threads wait for, with who holds them. `result_pending` says whether the root waits for a result of a worker,
     where its owner knows. `held` are, by TID, the locks that the source says a thread holds where it stands; `idle`
     are living threads that, by their source, only sleep, and can wake nobody. `without_idle`: the closure does not
-    count these (see `idlers`). `known_signals` have handlers that release nothing. `notes` are what the owner of
-    the run knows about it, as evidence.
+    count these (see `idlers`); `without_handlers`: nor handlers for signals that ask to end. `known_signals` have
+    handlers that release nothing. `notes` are what the owner of the run knows about it, as evidence.
     """
 
     first: TreeSnapshot
@@ -70,6 +71,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     surroundings: Surroundings = Surroundings()
     stacks: dict[int, Stack] = {}
     no_stacks: dict[int, str] = {}
+    alike: dict[int, int] = {}
     sources: dict[int, str] = {}
     parallelism: dict[int, Variable] = {}
     lock_files: dict[int, PolledLock] = {}
@@ -81,6 +83,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     held: dict[int, tuple[str, ...]] = {}
     idle: dict[int, Idleness] = {}
     without_idle: bool = False
+    without_handlers: bool = False
     known_signals: frozenset[int] = frozenset()
     notes: tuple[str, ...] = ()
 
@@ -126,11 +129,31 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def _owners(self) -> dict[int, int]:
-        return {thread.tid: process.pid for process in self.second.processes for thread in process.threads}
+        both = (*self.first.processes, *self.second.processes)
+        return {thread.tid: process.pid for process in both for thread in process.threads}
+
+    @cached_property
+    def _then(self) -> dict[tuple[int, int], ThreadSnapshot]:
+        return _by_number(self.first)
+
+    @cached_property
+    def _now(self) -> dict[tuple[int, int], ThreadSnapshot]:
+        return _by_number(self.second)
 
     def owner(self, tid: int) -> int:
-        """The PID of a thread of the tree."""
-        return self._owners[tid]
+        """The PID of a thread of the tree, or of one that has ended since the first look.
+
+        Of a thread that nobody saw it is its own number: rules are never stopped by what vanishes.
+        """
+        return self._owners.get(tid, tid)
+
+    def thread(self, tid: int) -> ThreadSnapshot | None:
+        """A thread in the second look; None when it has ended."""
+        return self._now.get((self.owner(tid), tid))
+
+    def thread_before(self, tid: int) -> ThreadSnapshot | None:
+        """A thread in the first look; None when it appeared after it."""
+        return self._then.get((self.owner(tid), tid))
 
     # waits and life
 
@@ -144,8 +167,9 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return self.first.waits.get(tid) or Wait(kind=WaitKind.UNKNOWN, text="was not seen waiting", external="unseen")
 
     def liveness(self, tid: int) -> Liveness:
-        """Whether a thread of the tree can ever run again, and why."""
-        return self.closure.threads[tid]
+        """Whether a thread can ever run again, and why. One that has ended since the first look moved."""
+        gone = Liveness(pid=self.owner(tid), tid=tid, live=True, why="it has ended since the first look")
+        return self.closure.threads.get(tid, gone)
 
     def is_dead(self, tid: int) -> bool:
         """Whether a thread can never run again."""
@@ -159,21 +183,14 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def is_dead_child(self, pid: int) -> bool:
         """Whether a process was forked and is dead, and has the one thread that a fork leaves."""
-        process = self.processes[pid]
-        return process.forked and len(process.threads) == 1 and pid in self.dead_processes
+        process = self.processes.get(pid)
+        return process is not None and process.forked and len(process.threads) == 1 and pid in self.dead_processes
 
     # motion between the looks
 
-    def _was(self, tid: int) -> ThreadSnapshot | None:
-        process = self.before.get(self._owners.get(tid, 0))
-        return next((thread for thread in process.threads if thread.tid == tid), None) if process else None
-
-    def _is(self, tid: int) -> ThreadSnapshot | None:
-        return next((thread for thread in self.threads(self._owners.get(tid, 0)) if thread.tid == tid), None)
-
     def cpu_share(self, tid: int) -> float:
         """The part of one core that a thread used between the looks, 0 to 1; coarse: the kernel counts in 10 ms."""
-        old, new = self._was(tid), self._is(tid)
+        old, new = self.thread_before(tid), self.thread(tid)
         if old is None or new is None or self.gap_s <= 0:
             return 0.0
         return (new.cpu_ticks - old.cpu_ticks) * TICK_S / self.gap_s
@@ -184,14 +201,14 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def switches_per_s(self, tid: int) -> float:
         """The context switches of a thread between the looks, a second."""
-        old, new = self._was(tid), self._is(tid)
+        old, new = self.thread_before(tid), self.thread(tid)
         if old is None or new is None or self.gap_s <= 0:
             return 0.0
         return (new.switches - old.switches) / self.gap_s
 
     def moved(self, tid: int) -> bool:
         """Whether a thread did anything between the looks, or until its stack was read, or appeared."""
-        old, new = self._was(tid), self._is(tid)
+        old, new = self.thread_before(tid), self.thread(tid)
         if old is None or new is None or tid in self.stirred:
             return True
         return (old.switches, old.cpu_ticks) != (new.switches, new.cpu_ticks)
@@ -200,11 +217,15 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def awaited(self) -> tuple[int, ...]:
         """The threads that the root's main thread waits for, itself first: directly, or through others that wait."""
         found: dict[int, None] = {self.root: None}
+        whole: set[int] = set()
         queue = [self.root]
         for tid in queue:
             thread = self.closure.threads.get(tid)
             for pid, waker in thread.wakers if thread else ():
+                if waker is None and pid in whole:
+                    continue
                 tids = [waker] if waker is not None else [other.tid for other in self.threads(pid)]
+                whole.update([pid] if waker is None else [])
                 queue.extend(other for other in tids if other not in found)
                 found.update(dict.fromkeys(tids))
         return tuple(found)
@@ -222,7 +243,12 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def python_frames(self, tid: int) -> tuple[Frame, ...]:
         """The Python frames, innermost first."""
-        return tuple(frame for frame in self.frames(tid) if not frame.native)
+        return self._python_frames.get(tid, ())
+
+    @cached_property
+    def _python_frames(self) -> dict[int, tuple[Frame, ...]]:
+        stacks = self.stacks.items()
+        return {tid: tuple(frame for frame in stack.frames if not frame.native) for tid, stack in stacks}
 
     def python_frame(self, tid: int) -> Frame | None:
         """The innermost Python frame."""
@@ -273,6 +299,10 @@ def who(culprit: Culprit) -> str:
 def is_call(frame: Frame, file: str, *functions: str) -> bool:
     """Whether a Python frame is in one of the functions of a file, given by the end of its path."""
     return frame.file.endswith(file) and frame.function.rpartition(".")[2] in functions
+
+
+def _by_number(snapshot: TreeSnapshot) -> dict[tuple[int, int], ThreadSnapshot]:
+    return {(process.pid, thread.tid): thread for process in snapshot.processes for thread in process.threads}
 
 
 def _until_python(frames: tuple[Frame, ...]) -> Iterator[Frame]:

@@ -14,6 +14,7 @@ from signal import SIGABRT, SIGBUS, SIGCHLD, SIGFPE, SIGILL, SIGINT, SIGSEGV, SI
 import msgspec
 
 from ..model import ProcessSnapshot, ThreadSnapshot, TreeSnapshot, Wait, WaitKind
+from ..pipeline import lastwords
 
 # The second argument of the futex call says who waits (measured on glibc, x86-64).
 PYTHON_LOCK_OP = 0x189  # FUTEX_WAIT_BITSET, private, realtime clock: glibc's sem_wait, and so CPython's locks
@@ -49,17 +50,22 @@ _MORTAL = _ON_FILES | {WaitKind.CHILD}
 # Programs that may end a process of which they know no more than the number. Others end only what is below them.
 INTERPRETERS = ("python", "pypy", "bash", "dash", "zsh", "ksh", "fish", "sh", "busybox", "perl", "ruby", "node")
 
+# Their handlers end what they have started, and then themselves, or change what they print: they wait on meanwhile.
+_LAUNCHERS = frozenset({"make", "gmake", "remake"})
+
 # The C library's sem_wait on shared memory, and so multiprocessing's locks.
 _SEMAPHORE_OP = 0x109
 
 _NAMED = 4
+# The threads of a process with more than these are not told apart as wakers of each other.
+_MANY = 64
 
 
 class Liveness(msgspec.Struct, frozen=True, kw_only=True):
     """What two looks say about one thread.
 
     `why` says in words why it lives, or who, all of them dead, could wake it. `wakers` are (PID, TID), with None for
-    any thread of a process. An `ended` thread, the first one of a process that goes on without it, is neither.
+    any other thread of a process. An `ended` thread, the first one of a process that goes on without it, is neither.
     """
 
     pid: int
@@ -131,7 +137,7 @@ class _Look:
         self.now = {process.pid: process for process in second.processes}
         harmless = HARMLESS_SIGNALS | known_signals
         by_readline = {pid: harmless | {int(SIGWINCH)} for pid in first.readline}  # a handler in C: it sets a flag
-        caught = {p.pid: _caught(p, by_readline.get(p.pid, harmless)) for p in second.processes}
+        caught = {p.pid: _caught(p, by_readline.get(p.pid, harmless)) - self._asked(p) for p in second.processes}
         self.on_child_end = {pid for pid, numbers in caught.items() if int(SIGCHLD) in numbers}
         self.handled = {pid: numbers - {int(SIGCHLD)} for pid, numbers in caught.items()}
         self.moved = {tid: why for tid, why in self._movements() if tid not in idle}
@@ -140,6 +146,11 @@ class _Look:
         self.children: dict[int, list[int]] = {}
         for process in (*first.processes, *second.processes):
             self.children.setdefault(process.ppid, []).append(process.pid)
+
+    def _asked(self, process: ProcessSnapshot) -> frozenset[int]:
+        """The signal by which a process of cvdebug's own runs is asked for its stack; its handler writes that."""
+        files = (item.link for item in self.first.descriptors.get(process.pid, ()))
+        return frozenset({int(lastwords.SIGNAL)}) if any(map(lastwords.is_file, files)) else frozenset()
 
     def living(self) -> dict[int, str]:
         """Threads that live whatever the others do, by TID, with the reason."""
@@ -164,9 +175,9 @@ class _Look:
         return process.pid in self.on_child_end and self._released_by_handler(process, tid, wait)
 
     def wakers(self, process: ProcessSnapshot, tid: int) -> Iterator[tuple[int, int | None]]:
-        """The same in threads where they are of the same process."""
+        """The same in threads where they are of the same process, if it has not too many."""
         for pid in dict.fromkeys(self.pids(process, tid)):
-            if pid != process.pid:
+            if pid != process.pid or len(process.threads) > _MANY:
                 yield pid, None
             else:
                 yield from ((pid, other.tid) for other in process.threads if other.tid != tid)
@@ -229,6 +240,8 @@ class _Look:
         return f"a handler for signal {', '.join(map(str, sorted(handled)))} could end its wait"
 
     def _released_by_handler(self, process: ProcessSnapshot, tid: int, wait: Wait | None) -> bool:
+        if wait is not None and wait.kind is WaitKind.CHILD and self._program(process.pid) in _LAUNCHERS:
+            return False
         if wait is None or not self._program(process.pid).startswith(("python", "pypy")):
             return True
         if tid == process.pid:
@@ -306,8 +319,8 @@ def _waiters(look: _Look, reasons: Mapping[int, str]) -> _Waiters:
             for pid in pids:
                 found.waking.setdefault(pid, []).append(tid)
             others = [pid for pid in pids if pid != process.pid]
-            wait = look.first.waits[tid]
-            if others and (_is_mortal(wait) or look.ended_by_sigchld(process, tid, wait)):
+            wait = look.first.waits.get(tid)  # none of an idle thread that has just appeared
+            if wait is not None and others and (_is_mortal(wait) or look.ended_by_sigchld(process, tid, wait)):
                 found.mortal.append(tid)
                 for pid in {above for other in others for above in look.tenders(other)}:
                     found.below.setdefault(pid, []).append(tid)

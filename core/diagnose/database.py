@@ -6,6 +6,7 @@ by somebody in a transaction of the same database.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Literal
 
@@ -24,6 +25,10 @@ _STARTING = ("startup", "authentication", "initializing", "new")
 # A function may take a lock that outlives the transaction, and an idle session then holds it.
 _FUNCTIONS = ("SELECT", "CALL", "DO", "EXECUTE")
 _SHOWN_QUERY = 80
+# A program may well wait on the connection of an idle session, for notifications; then its own code asks for that.
+_OWN_WAIT = re.compile(r"\b(select|poll|notif\w*|wait\w*|recv\w*)\b", re.IGNORECASE)
+_LOOPS = ("/select.py", "/selectors.py", "/socket.py", "/ssl.py")
+_PSYCOPG = ("psycopg/connection.py", "psycopg/connection_async.py")
 
 
 class Party(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +48,11 @@ class Party(msgspec.Struct, frozen=True, kw_only=True):
     def is_orphan(self) -> bool:
         """Whether it still works though nobody will ever read the answer."""
         return self.state == "active" and self.backend is not None and self.backend.client_gone
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a signal or a debugger holds its server process."""
+        return self.backend is not None and self.backend.stopped
 
     @property
     def forgotten(self) -> bool:
@@ -120,8 +130,57 @@ def waits_for(case: Case, tid: int, party: Party) -> bool:
 
 def in_query(case: Case, tid: int) -> bool:
     """Whether psycopg waits for the server on this thread, and not for notifications."""
-    waits = case.inside(tid, "psycopg/connection.py", "wait")
-    return waits and not case.inside(tid, "psycopg/connection.py", "notifies")
+    return case.inside(tid, _PSYCOPG[0], "wait") and not in_notifies(case, tid)
+
+
+def in_notifies(case: Case, tid: int) -> bool:
+    """Whether psycopg waits for notifications on this thread."""
+    return any(case.inside(tid, file, "notifies") for file in _PSYCOPG)
+
+
+def is_own_wait(case: Case, tid: int) -> bool:
+    """Whether the program itself, or an event loop, waits on a socket, and not a database library for an answer."""
+    frame = case.python_frame(tid)
+    if frame is None or in_notifies(case, tid):
+        return frame is not None
+    if "/psycopg/" in frame.file:
+        return False
+    return frame.file.endswith(_LOOPS) or _OWN_WAIT.search(case.sources.get(tid, "poll")) is not None
+
+
+def answers(case: Case) -> Iterator[tuple[int, Party]]:
+    """The threads that wait for what a session works on for them: the root's main thread, and those it waits for."""
+    for party in parties(case).values():
+        if party.state == "active" and not _awaits_rows(party):
+            yield from ((tid, party) for tid in case.awaited if _expects(case, tid, party))
+
+
+def listening(case: Case, tid: int) -> str:
+    """What shows that a thread waits for notifications of an idle session; empty when nothing does."""
+    for party in parties(case).values():
+        if party.state != "idle" or party.is_stopped or not _expects(case, tid, party):
+            continue
+        if party.session is not None and party.session.query.upper().startswith("LISTEN"):
+            return f"waits for notifications: {party.words}"
+        inode = party.backend.client_inode if party.backend else 0
+        asks = case.wait(tid).kind in (WaitKind.POLL, WaitKind.SELECT) and set(case.wait(tid).inodes) == {inode}
+        if in_notifies(case, tid) or (inode and asks and is_own_wait(case, tid)):
+            return f"waits for notifications on the connection of an idle session: {party.words}"
+    return ""
+
+
+def _expects(case: Case, tid: int, party: Party) -> bool:
+    """Whether what a session sends would wake a living thread."""
+    thread, inode = case.closure.threads.get(tid), party.backend.client_inode if party.backend else 0
+    if thread is None or not thread.live or case.owner(tid) not in party.clients:
+        return False
+    inodes = case.wait(tid).inodes
+    return inode in inodes if inode and inodes else in_query(case, tid) or in_notifies(case, tid)
+
+
+def _awaits_rows(party: Party) -> bool:
+    """Whether it is its client's turn to send more of a COPY."""
+    return command(party).startswith("COPY") and party.rests
 
 
 def stuck_behind(case: Case, party: Party) -> frozenset[int]:

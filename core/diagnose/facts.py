@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from ..model import Frame
 from ..observe.proc import FUTEX_WAIT, FUTEX_WAIT_BITSET, futex
+from ..observe.stacks import trimmed
 from .case import Case, Variable
 
 _COMMANDS = {FUTEX_WAIT: "FUTEX_WAIT", FUTEX_WAIT_BITSET: "FUTEX_WAIT_BITSET"}
@@ -38,7 +39,9 @@ def of_wait(case: Case, tid: int) -> tuple[str, ...]:
 
 def of_stillness(case: Case, tid: int) -> tuple[str, ...]:
     """That a thread slept from one look to the other."""
-    thread = next(thread for thread in case.threads(case.owner(tid)) if thread.tid == tid)
+    thread = case.thread(tid)
+    if thread is None:
+        return ()
     return (
         f"{case.who(tid)}: context switches {thread.switches} in both looks, {case.gap_s:.2f} s apart"
         " (/proc/PID/status)",
@@ -51,10 +54,12 @@ def of_stack(case: Case, tid: int) -> tuple[str, ...]:
     frames = case.frames(tid)
     if not frames:
         why = case.no_stacks.get(case.owner(tid), "")
-        return (f"{name}: its stack could not be read: {why}",) if why else ()
+        return (f"{name}: its stack could not be read: {why.partition('. ')[0]}",) if why else ()
     lines = []
     if native := case.native_frames(tid):
-        lines.append(f"{name}: native stack: {_native_stack(native)}")
+        other = case.alike.get(case.owner(tid))
+        read = f" (read of PID {other}, which has the same parent, waits and Python lines)" if other else ""
+        lines.append(f"{name}: native stack: {_native_stack(native)}{read}")
     if line := case.python_frame(tid):
         source = f": {case.sources[tid]}" if case.sources.get(tid) else ""
         lines.append(f"{name}: Python line: {line.function} at {line.file}:{line.line}{source}")
@@ -92,8 +97,11 @@ def of_cpu(case: Case, tid: int) -> tuple[str, ...]:
 
 
 def calls(frames: Iterable[Frame], *, limit: int = _SHOWN_FRAMES) -> str:
-    """Python frames in one line, innermost first: `put (queue.py:133) < emit (handlers.py:1494)`."""
-    shown = [f"{frame.function} ({frame.file.rpartition('/')[2]}:{frame.line})" for frame in frames]
+    """Python frames in one line, innermost first: `put (queue.py:133) < emit (handlers.py:1494)`.
+
+    What only starts a thread or a module is left out.
+    """
+    shown = [f"{frame.function} ({frame.file.rpartition('/')[2]}:{frame.line})" for frame in trimmed(tuple(frames))]
     return " < ".join(shown[:limit])
 
 

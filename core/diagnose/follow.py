@@ -13,14 +13,12 @@ from collections.abc import Callable
 
 import msgspec
 
-from ..model import Certainty, ProcessSnapshot, TreeSnapshot, Verdict
+from ..model import Certainty, ProcessSnapshot, Verdict
 from ..observe import tree
 from ..observe.glance import Glance
-from ..observe.surroundings import Survey
 from .case import Case
-from .closure import close
 from .inspector import Inspector
-from .investigate import Finding, Options
+from .investigate import Finding, Investigation, Options, case_of, with_stacks
 from .judge import is_hang, judge
 
 # The least time between the two snapshots of a proof. The proof holds for any gap; this one lets a person believe it.
@@ -33,10 +31,13 @@ PACE, PACE_A_THREAD, MAX_PACE = 0.01, 0.00004, 0.05
 SAVED_S = 0.2
 # Of how many living processes the stacks are read: the root, and those that it waits for, come first.
 MAX_STACKS = 24
-# How long py-spy may take over one process, while others wait to be looked at.
-DUMP_S = 2.0
-# Unproven verdicts come from thorough looks this far apart, at least.
-EVERY_S = 0.7
+# How long py-spy may take over one process, and over all of one look, while others wait to be looked at.
+DUMP_S, DUMPS_S = 2.0, 3.0
+# Unproven verdicts come from thorough looks this far apart, at least: where two agreed that nothing hangs and no
+# process has come, gone or come to rest since, in looks; else in seconds.
+QUIET_LOOKS, EVERY_S = 0.08, 0.7
+# A process rests that did nothing for so many glances.
+REST = 4
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,12 +71,16 @@ class Follower:
         self._root = root
         self._options = options
         self._for_proofs, self._for_looks = _Purse(pace), _Purse(look_pace)
-        self._inspector = Inspector(deadline_s=DUMP_S)
+        self._inspector = Inspector(deadline_s=DUMP_S, all_s=DUMPS_S)
+        self._quiet_s = max(EVERY_S, QUIET_LOOKS / look_pace)
         self._eyes = Glance()
         self._glance: dict[int, ProcessSnapshot] = {}
         self._examined: frozenset[object] = frozenset()
-        self._pending: tuple[TreeSnapshot, Survey] | None = None
+        self._pending: Investigation | None = None
         self._asked_s = 0.0
+        self._rested: dict[int, int] = {}
+        self._picture: object = None
+        self._agreed = False
         self._finding: Finding | None = None
         self._proven: dict[int, ProcessSnapshot | None] = {}
         self._root_dead = False
@@ -106,11 +111,21 @@ class Follower:
             taken_s=time.monotonic() - started_s,
         )
 
+    def forget(self) -> None:
+        """Takes back all that was said of the tree: somebody has acted on it."""
+        self._proven, self._root_dead = {}, False
+        self._verdicts, self._slugs = (), ()
+        self._finding, self._pending = None, None
+        self._examined, self._agreed = frozenset(), False
+
     # the cheap look
 
     def _see(self, root: int) -> frozenset[object]:
         """Looks at all threads; the processes that did nothing since the last look, as their states."""
-        self._glance, resting = self._eyes.look(root)
+        self._glance, resting = self._eyes.look(root, watched=self._proven, walk=self._pending is not None)
+        self._rested = {pid: self._rested.get(pid, 0) + 1 if pid in resting else 0 for pid in self._glance}
+        if self._pending is not None:
+            self._pending.note(self._glance)
         return frozenset(_state(self._glance[pid]) for pid in resting)
 
     def _retract(self) -> None:
@@ -143,55 +158,45 @@ class Follower:
                 self._prove(root, result_pending)
         elif thorough and self._for_looks.has_some:
             with self._for_looks:
-                if self._pending is None and now_s - self._asked_s >= EVERY_S:
-                    self._pending = self._begin(root)
-                elif self._pending is not None and now_s - self._pending[0].at_s >= MOTION_GAP_S:
-                    self._conclude(*self._pending, result_pending)
+                if self._pending is None and now_s - self._asked_s >= self._interval_s():
+                    self._pending = Investigation(root, self._options, known=self._eyes.known)
+                    self._asked_s = now_s
+                elif self._pending is not None and self._pending.age_s >= MOTION_GAP_S:
+                    self._conclude(self._pending, result_pending)
                     self._pending = None
 
-    def _begin(self, root: int) -> tuple[TreeSnapshot, Survey]:
-        first = tree.take(root, known=self._eyes.known)
-        self._asked_s = first.at_s
-        return first, Survey(first, dsn=self._options.dsn)
+    def _interval_s(self) -> float:
+        """How far apart thorough looks are: where nothing that can be seen cheaply has changed, further."""
+        before, self._picture = self._picture, frozenset((pid, rests >= REST) for pid, rests in self._rested.items())
+        self._agreed = self._agreed and before == self._picture
+        return self._quiet_s if self._agreed else EVERY_S
 
     def _prove(self, root: int, result_pending: bool | None) -> None:
         """A short look, which can only prove: what it calls dead is judged at once."""
         first = tree.take(root, known=self._eyes.known)
         time.sleep(max(0.0, first.at_s + MIN_GAP_S - time.monotonic()))
-        case = self._case(first, result_pending)
+        case = case_of(first, self._options, seen=(), result_pending=result_pending)
         newly = [pid for pid in case.dead_processes if pid not in self._proven]
         if newly or (case.is_dead(case.root) and not self._root_dead):
             self._pending = None  # to be dumped natively is a motion
-            self._remember(self._inspector.inspect(case, only=_worth_reading(case)), first.at_s)
+            case = with_stacks(case, self._inspector, self._options, only=_worth_reading)
+            self._remember(Finding(case=case, verdicts=judge(case), taken_s=time.monotonic() - first.at_s))
             self._verdicts = tuple(v for v in self._judged if v.certainty is Certainty.PROVEN) or self._verdicts
 
-    def _conclude(self, first: TreeSnapshot, survey: Survey, result_pending: bool | None) -> None:
+    def _conclude(self, pending: Investigation, result_pending: bool | None) -> None:
         """The second half of a look that tells motion from rest."""
-        case = self._case(first, result_pending)
-        surroundings = survey.finish()
-        if case.processes:
-            case = msgspec.structs.replace(case, surroundings=surroundings)
-            case = self._inspector.inspect(case, native=self._options.native, only=_worth_reading(case))
-            self._remember(case, first.at_s)
+        pending.note_births()
+        finding = pending.finish(inspector=self._inspector, result_pending=result_pending, only=_worth_reading)
+        if finding.case.processes:
+            before = [verdict.slug for verdict in self._judged]
+            self._remember(finding)
             self._settle()
+            self._agreed = before == [v.slug for v in self._judged] and not any(map(is_hang, self._judged))
 
-    def _case(self, first: TreeSnapshot, result_pending: bool | None) -> Case:
-        second = tree.retake(first)
-        roles = self._options.roles
-        return Case(
-            first=first,
-            second=second,
-            closure=close(first, second, known_signals=self._options.known_signals),
-            roles={process.pid: role for process in second.processes if (role := roles(process.pid))},
-            seen=(frozenset(p.pid for p in first.processes), frozenset(p.pid for p in second.processes)),
-            result_pending=result_pending,
-            notes=self._options.notes(),
-        )
-
-    def _remember(self, case: Case, began_s: float) -> None:
-        self._proven = dict.fromkeys(case.dead_processes)
-        self._root_dead = case.is_dead(case.root)
-        self._finding = Finding(case=case, verdicts=judge(case), taken_s=time.monotonic() - began_s)
+    def _remember(self, finding: Finding) -> None:
+        self._proven = dict.fromkeys(finding.case.dead_processes)
+        self._root_dead = finding.case.is_dead(finding.case.root)
+        self._finding = finding
 
     @property
     def _judged(self) -> tuple[Verdict, ...]:

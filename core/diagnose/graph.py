@@ -150,8 +150,9 @@ def _other(target: str, snapshot: TreeSnapshot) -> Node:
 
 def _waits_within(group: tuple[str, ...], edges: Iterable[Edge]) -> bool:
     """Whether the members wait for each other, or a thread for its own process."""
+    members = frozenset(group)
     pids = {node.partition("/")[0] for node in group}
-    return any(edge.source in group and edge.target in pids for edge in edges)
+    return any(edge.source in members and edge.target in pids for edge in edges)
 
 
 def _heart(stuck: tuple[str, ...], edges: Iterable[Edge]) -> Iterator[tuple[str, ...]]:

@@ -3,11 +3,15 @@
 Such a thread shares the memory of the others and could wake them, so that nothing beside it can be proven. But what
 its source does between two sleeps can be read. Where that wakes nobody, a rule whose evidence shows a circle by itself
 (`Card.beside_idlers`) is asked once more without it, and says `likely`.
+
+The same holds of handlers for the signals by which a person or a supervisor asks a program to end: one that the
+program installed could end any wait of its main thread, but in a circle nobody waits for that (`Card.beside_handlers`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from signal import SIGCONT, SIGHUP, SIGPIPE, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH
 
 import msgspec
 
@@ -18,10 +22,16 @@ from .closure import close
 from .listing import Idleness
 
 _THREADING = "/threading.py"
+_SETS = (WaitKind.POLL, WaitKind.SELECT, WaitKind.EPOLL)
 # Below these frames a thread or a forked process does not go on when what it runs is done.
 _BOTTOMS = ((_THREADING, "run"), ("/process.py", "run"), (_THREADING, "_bootstrap_inner"))
 _WORKERS = (("futures/thread.py", ("_worker",)), ("/pool.py", ("worker",)))
+_JOINS = ("join", "_shutdown", "_wait_for_tstate_lock")
+# The end of a process ends the wait for it, and closes its ends of pipes.
+_ENDED_BY_EXIT = frozenset({WaitKind.CHILD, WaitKind.PIPE_READ, WaitKind.PIPE_WRITE, WaitKind.SOCKET, *_SETS})
 _SHOWN = 4
+# Sent by people, terminals and supervisors, not by a part of the program to another one or by a timer.
+_REQUESTS = frozenset({SIGCONT, SIGHUP, SIGPIPE, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH})
 
 Texts = Callable[[str], str]
 
@@ -61,10 +71,26 @@ def sleeps(case: Case, tid: int) -> bool:
     return wait.kind is WaitKind.SLEEP or (wait.kind is WaitKind.FUTEX and wait.timed)
 
 
-def without(case: Case) -> Case:
-    """The case with the idle threads not counted."""
-    closure = close(case.first, case.second, known_signals=case.known_signals, idle=frozenset(case.idle))
-    return msgspec.structs.replace(case, closure=closure, without_idle=True)
+def requests(case: Case) -> dict[int, frozenset[int]]:
+    """By PID, the signals with a handler that only ask the program to end, or to note something."""
+    caught = {p.pid: {int(n) for n in _REQUESTS if p.signals_caught >> (n - 1) & 1} for p in case.second.processes}
+    return {pid: frozenset(found) - case.known_signals for pid, found in caught.items() if found - case.known_signals}
+
+
+def without(case: Case, signals: frozenset[int] = frozenset()) -> Case:
+    """The case with the idle threads not counted, nor the handlers for these signals."""
+    known_signals = case.known_signals | signals
+    idle = {tid: how for tid, how in case.idle.items() if how.endless or not _end_is_awaited(case, tid)}
+    closure = close(case.first, case.second, known_signals=known_signals, idle=frozenset(idle))
+    return msgspec.structs.replace(case, closure=closure, idle=idle, without_idle=True, without_handlers=bool(signals))
+
+
+def _end_is_awaited(case: Case, tid: int) -> bool:
+    """Whether somebody waits for the end of a thread, or of its process, as it may: it comes when the sleep is over."""
+    pid = case.owner(tid)
+    if tid != pid:
+        return any(case.inside(each.tid, _THREADING, *_JOINS) for each in case.threads(pid))
+    return any(pid in wait.pids for wait in case.first.waits.values() if wait.kind in _ENDED_BY_EXIT)
 
 
 def weakened(case: Case, verdict: Verdict) -> Verdict:
@@ -74,6 +100,17 @@ def weakened(case: Case, verdict: Verdict) -> Verdict:
         for tid in sorted(case.idle)[:_SHOWN]
     ]
     return msgspec.structs.replace(verdict, certainty=Certainty.LIKELY, evidence=(*verdict.evidence, *lines))
+
+
+def unasked(case: Case, verdict: Verdict, handled: Mapping[int, frozenset[int]]) -> Verdict:
+    """A verdict that holds unless somebody sends one of these signals, with what was left out."""
+    concerned = dict.fromkeys((*(culprit.pid for culprit in verdict.culprits), *handled))
+    lines = [
+        f"{case.who(pid)}: not counted: it handles signal {', '.join(map(str, sorted(handled[pid])))} (SigCgt in"
+        f" /proc/{pid}/status), which only somebody who wants it to end would send"
+        for pid in [pid for pid in concerned if pid in handled][:_SHOWN]
+    ]
+    return msgspec.structs.replace(verdict, evidence=(*verdict.evidence, *lines))
 
 
 def _own_frames(stack: Stack) -> Iterator[Frame]:

@@ -11,23 +11,27 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from ..model import Verdict
+from ..model import TreeSnapshot, Verdict
 from ..observe import tree
 from ..observe.surroundings import Survey
 from .case import Case
 from .closure import close
 from .inspector import Inspector
 from .judge import judge
+from .reader import Ask
 
 # Between the two looks: long enough to tell a thread that polls ten times a second from one that sleeps.
 WINDOW_S = 0.3
 _GENERATIONS = 5
+# Between two moments at which it is noted who is there, where a follower saw children come and go.
+_BIRTHS_S = 0.02
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """How to look. `native`: native stacks of living processes too, because a person asked. `known_signals` have
     handlers that release nothing. `roles` names processes by PID, "" for unknown. `dsn` lets it ask the database.
-    `notes` are lines of evidence that only the owner of the run knows."""
+    `notes` are lines of evidence that only the owner of the run knows. `ask` has a process write its Python stacks
+    itself (PID, seconds): only the dead are asked, where py-spy gives none."""
 
     window_s: float = WINDOW_S
     native: bool = False
@@ -35,6 +39,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     roles: Callable[[int], str] = lambda pid: ""
     dsn: str = ""
     notes: Callable[[], tuple[str, ...]] = tuple
+    ask: Ask | None = None
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,38 +90,73 @@ class Investigation:
         """How many processes the tree had."""
         return len(self._first.processes)
 
+    @property
+    def age_s(self) -> float:
+        """The time since the first half."""
+        return time.monotonic() - self._first.at_s
+
     def watch(self) -> None:
         """Lets the window pass, and notes now and then who is there."""
-        end_s = self._first.at_s + self._options.window_s
         for step in range(1, _GENERATIONS + 1):
-            due_s = self._first.at_s + self._options.window_s * step / _GENERATIONS
-            time.sleep(max(0.0, due_s - time.monotonic()))
-            if time.monotonic() < end_s:
-                self._seen.append(frozenset(tree.members(self._first.root)))
+            time.sleep(max(0.0, self._options.window_s * step / _GENERATIONS - self.age_s))
+            if self.age_s < self._options.window_s:
+                self.note(tree.members(self._first.root))
+
+    def note(self, pids: Iterable[int]) -> None:
+        """Notes who belongs to the tree now."""
+        self._seen.append(frozenset(pids))
+
+    def note_births(self) -> None:
+        """Where children come and go, notes how fast."""
+        for _ in range(_GENERATIONS if len(set(self._seen)) > 1 else 0):
+            time.sleep(_BIRTHS_S)
+            self.note(tree.members(self._first.root))
 
     def finish(
-        self, *, inspector: Inspector | None = None, result_pending: bool | None = None, stacks: bool = True
+        self,
+        *,
+        inspector: Inspector | None = None,
+        result_pending: bool | None = None,
+        stacks: bool = True,
+        only: Callable[[Case], Iterable[int]] | None = None,
     ) -> Finding:
-        """The second half. Without `stacks` it is cheap, and most causes have no name."""
-        second = tree.retake(self._first)
-        roles = self._options.roles
-        case = Case(
-            first=self._first,
-            second=second,
-            closure=close(self._first, second, known_signals=self._options.known_signals),
-            surroundings=self._survey.finish(),
-            roles={process.pid: role for process in second.processes if (role := roles(process.pid))},
-            seen=tuple(self._seen),
-            result_pending=result_pending,
-            known_signals=self._options.known_signals,
-            notes=self._options.notes(),
-        )
+        """The second half. Without `stacks` it is cheap, and most causes have no name.
+
+        `only` says of which processes stacks are read.
+        """
+        case = case_of(self._first, self._options, seen=self._seen, result_pending=result_pending)
+        case = msgspec.structs.replace(case, surroundings=self._survey.finish())
         if stacks:
-            case = (inspector or Inspector()).inspect(case, native=self._options.native)
-            if not self._options.native:  # being dumped natively is a move too
-                case = msgspec.structs.replace(case, stirred=_stirred(case))
+            case = with_stacks(case, inspector or Inspector(), self._options, only=only)
         verdicts = judge(case) if case.processes else ()
         return Finding(case=case, verdicts=verdicts, taken_s=time.monotonic() - self._started_s)
+
+
+def case_of(
+    first: TreeSnapshot, options: Options, *, seen: Iterable[frozenset[int]], result_pending: bool | None
+) -> Case:
+    """What two looks say, the second of which is taken here, without stacks and surroundings. `seen`: see `Case`."""
+    second = tree.retake(first)
+    return Case(
+        first=first,
+        second=second,
+        closure=close(first, second, known_signals=options.known_signals),
+        roles={process.pid: role for process in second.processes if (role := options.roles(process.pid))},
+        seen=tuple(seen),
+        result_pending=result_pending,
+        known_signals=options.known_signals,
+        notes=options.notes(),
+    )
+
+
+def with_stacks(
+    case: Case, inspector: Inspector, options: Options, *, only: Callable[[Case], Iterable[int]] | None = None
+) -> Case:
+    """The case with stacks, of the processes that `only` names where it is given, and with what moved meanwhile."""
+    case = inspector.inspect(case, native=options.native, only=only(case) if only else None, ask=options.ask)
+    if options.native:  # being dumped natively is a move too
+        return case
+    return msgspec.structs.replace(case, stirred=_stirred(case))
 
 
 def _stirred(case: Case) -> frozenset[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..model import Certainty, Verdict
-from . import idlers
+from . import idlers, named
 from .case import Case
 from .merge import merge
 from .rules import RULES, Rule, deadlock
@@ -27,9 +27,15 @@ def judge(case: Case) -> tuple[Verdict, ...]:
     verdicts = _asked(case, RULES)
     hangs = [verdict for verdict in verdicts if is_hang(verdict)]
     if not hangs and case.idle:
-        aside = idlers.without(case)
         circles = {slug: rule for slug, rule in RULES.items() if rule.CARD.beside_idlers}
-        hangs = [idlers.weakened(case, verdict) for verdict in _asked(aside, circles) if is_hang(verdict)]
+        hangs = [idlers.weakened(case, v) for v in _asked(idlers.without(case), circles) if is_hang(v)]
+    if not hangs and (handled := idlers.requests(case)):
+        circles = {slug: rule for slug, rule in RULES.items() if rule.CARD.beside_handlers}
+        aside = _asked(idlers.without(case, frozenset().union(*handled.values())), circles)
+        hangs = [idlers.unasked(case, idlers.weakened(case, v), handled) for v in aside if is_hang(v)]
+    if not hangs and (aside_named := named.without(case)) is not None:
+        circles = {slug: rule for slug, rule in RULES.items() if rule.CARD.beside_idlers or rule is deadlock}
+        hangs = [named.weakened(case, v) for v in _asked(aside_named, circles) if is_hang(v)]
     healthy = [verdict for verdict in verdicts if verdict.certainty is Certainty.NOT_HUNG]
     return tuple(sorted(hangs or healthy or verdicts, key=lambda verdict: _ORDER.index(verdict.certainty)))
 

@@ -20,9 +20,13 @@ _TALK = frozenset({"print", "debug", "info", "warning", "log", "flush"})
 _TESTS = frozenset({"is_set", "wait", "is_alive", "poll", "any", "all"})
 _LEAVES = (ast.Break, ast.Return, ast.Raise, ast.Yield, ast.YieldFrom, ast.Await)
 _ACTS = (ast.With, ast.AsyncWith, ast.AsyncFor, ast.Delete, ast.Global, ast.Nonlocal, *_LEAVES)
+_PLAIN = (ast.Call, ast.Tuple, ast.List, ast.Constant)
+# A thousand threads stand at few lines; to look one up is to walk over all of its module.
+_ANSWERS = 512
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
+@lru_cache(maxsize=_ANSWERS)
 def held(text: str, line: int) -> tuple[tuple[int, str], ...]:
     """(line, expression) of the locks that are held at a line: of the `with` statements it is inside of, and of calls
     of `acquire` before it, in the same function, without a `release` between."""
@@ -39,6 +43,7 @@ class Idleness(NamedTuple):
     talks: bool
 
 
+@lru_cache(maxsize=_ANSWERS)
 def idleness(text: str, line: int) -> Idleness | None:
     """What the endless loop around a line does, or else all of its function, or all of the module; None when it can do
     more than sleep and look, or when the text has no call at that line."""
@@ -49,7 +54,7 @@ def idleness(text: str, line: int) -> Idleness | None:
     loops = [node for node in nodes if isinstance(node, ast.While) and _spans(node, line) and _is_endless(node)]
     if loops:
         nodes = list(_own(max(loops, key=lambda node: node.lineno)))
-    if any(isinstance(node, _ACTS) for node in nodes):
+    if any(isinstance(node, _ACTS) or _steps_unknown(node, line) for node in nodes):
         return None
     calls = [node for node in nodes if isinstance(node, ast.Call)]
     if not any(_spans(call, line) for call in calls):
@@ -118,6 +123,11 @@ def _is_endless(loop: ast.While) -> bool:
         if isinstance(node, ast.Compare | ast.BinOp) or (isinstance(node, ast.Call) and _called(node) not in _TESTS):
             return False
     return not any(isinstance(node, _LEAVES) for node in _own(loop))
+
+
+def _steps_unknown(node: ast.AST, line: int) -> bool:
+    """Whether a loop around the line goes on with what a name stands for: a generator can do anything."""
+    return isinstance(node, ast.For) and _spans(node, line) and not isinstance(node.iter, _PLAIN)
 
 
 def _called(call: ast.Call) -> str:

@@ -1,4 +1,4 @@
-"""Draws verdicts on several processes together where they name the same cause. Pure."""
+"""Draws verdicts on several threads or processes together where they name the same cause. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def merge(verdicts: Iterable[Verdict]) -> list[Verdict]:
 
 
 def _united(group: Sequence[Verdict]) -> Verdict:
-    if len(group) == 1:
+    if len(group) == 1 and len(group[0].culprits) < 2:
         return group[0]
     culprits = tuple(dict.fromkeys(culprit for verdict in group for culprit in verdict.culprits))
     return msgspec.structs.replace(

@@ -142,7 +142,8 @@ def brief(wait: str) -> str:
 def _wakers(process: Process, thread: Thread) -> str:
     """Who could wake a dead thread."""
     mates = [waker.tid for waker in thread.wakers if waker.pid == process.pid and waker.tid is not None]
-    all_mates = len(mates) == len(process.threads) - 1 > 1
+    any_mate = any(waker.pid == process.pid and waker.tid is None for waker in thread.wakers)
+    all_mates = any_mate or len(mates) == len(process.threads) - 1 > 1
     names = [f"thread {_numbers(mates)}"] if mates else []
     others = [waker.pid for waker in thread.wakers if waker.pid != process.pid]
     names = (["the others of its process"] if all_mates else names) + ([f"PID {_numbers(others)}"] if others else [])

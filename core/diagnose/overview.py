@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from ..model import ProcessSnapshot
-from ..observe import proc, tree
+from ..observe import tree
 from .investigate import Finding, Investigation, Options
 from .picture import Picture, fit_to_show, picture, started
 
@@ -53,7 +53,7 @@ def overview(
     time.sleep(options.window_s)
     found = [_finish(one, time.monotonic() < began_s + STACKS_S) for one in begun]
     programs = [_program(picture(finding, booted_at=booted_at)) for finding in found if finding.case.processes]
-    counted = (_count(list(proc.snapshot(tree.members(root)).values()), booted_at) for root in rest)
+    counted = (_count(tree.snapshot(root), booted_at) for root in rest)
     return [*programs, *(program for program in counted if program is not None)]
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import pairwise
-from signal import SIGALRM, SIGCHLD, SIGPROF, SIGVTALRM
+from signal import SIGALRM, SIGCHLD, SIGPROF, SIGVTALRM, SIGWINCH
 
 from ..model import ThreadSnapshot, WaitKind
 from ..observe.calls import NAMES
 from ..observe.peers import Connection
 from ..observe.proc import futex
-from . import places
+from . import places, pools
 from .case import Case, is_call
 from .closure import HARMLESS_SIGNALS, RUST_OP
 
@@ -86,14 +86,16 @@ def has_stacks(case: Case, pid: int) -> bool:
 def computing(case: Case) -> tuple[int, ...]:
     """The processes below the root that compute while the root's main thread waits for them, or looks after them.
 
-    A process that is not waited for is one that works beside the root.
+    A process that is not waited for is one that works beside the root. Workers that start in place of others, which
+    nobody has heard from, may go on like that for ever.
     """
     root = case.root
     if root not in case.processes or is_busy(case, root) or is_remote(case, root):
         return ()
     tends = case.wait(root).timed or polls_child(case, root)
     awaited = {case.owner(tid) for tid in case.awaited if tid in case.closure.threads}
-    busy = [pid for pid in case.processes if pid != root and _computes(case, pid)]
+    starting = pools.restarted(case)
+    busy = [pid for pid in case.processes if pid != root and pid not in starting and _computes(case, pid)]
     return tuple(pid for pid in busy if tends or pid in awaited)
 
 
@@ -102,10 +104,15 @@ def _computes(case: Case, pid: int) -> bool:
 
 
 def short_lived(case: Case) -> frozenset[int]:
-    """The processes that came or went while the root's main thread waited for them, at two moments or more."""
+    """The processes that came or went while the root's main thread waited for them, at two moments or more.
+
+    It moves when one of them ends; or a Pool whose answers it waits for takes one in.
+    """
     moments = (frozenset(case.before), *case.seen, frozenset(case.processes))
     changes = [old ^ new for old, new in pairwise(moments) if old != new]
-    works = case.root in case.processes and case.moved(case.root) and not is_busy(case, case.root)
+    if case.root not in case.processes or is_busy(case, case.root):
+        return frozenset()
+    works = case.moved(case.root) or any(map(case.moved, pools.answered(case, case.root)))
     return frozenset().union(*changes) if works and len(changes) > 1 else frozenset()
 
 
@@ -209,6 +216,8 @@ def takes_shared_lock(case: Case, tid: int) -> bool:
     wait = case.wait(tid)
     if wait.kind is not WaitKind.SHARED_FUTEX or wait.timed or any(case.inside(tid, *own) for own in _INNER_LOCKS):
         return False
+    if case.innermost(tid, "/synchronize.py", "wait", "wait_for"):
+        return False  # for a notification: of a Condition, an Event, or of the last task_done of a JoinableQueue
     taken = case.innermost(tid, "/synchronize.py", "__enter__")
     return taken or _TAKES.search(source(case, tid)) is not None
 
@@ -217,7 +226,8 @@ def caught_signals(case: Case, pid: int) -> frozenset[int]:
     """The signals for which a process has handlers that may do something."""
     mask = case.processes[pid].signals_caught
     numbers = {number for number in range(1, mask.bit_length() + 1) if mask >> (number - 1) & 1}
-    return frozenset(numbers - HARMLESS_SIGNALS - {int(SIGCHLD)})
+    by_readline = {int(SIGWINCH)} if pid in case.first.readline else set()
+    return frozenset(numbers - HARMLESS_SIGNALS - by_readline - {int(SIGCHLD)})
 
 
 def source(case: Case, tid: int) -> str:
@@ -231,17 +241,14 @@ def source(case: Case, tid: int) -> str:
 
 def thread(case: Case, tid: int) -> ThreadSnapshot | None:
     """A thread as it was in the first look, for whose moment its wait holds."""
-    process = case.before.get(case.owner(tid))
-    return next((each for each in process.threads if each.tid == tid), None) if process else None
+    return case.thread_before(tid)
 
 
 def _states(case: Case, tid: int) -> set[str]:
-    old = case.before.get(case.owner(tid))
-    found = [*(old.threads if old else ()), *case.threads(case.owner(tid))]
-    return {thread.state for thread in found if thread.tid == tid}
+    return {thread.state for thread in (case.thread_before(tid), case.thread(tid)) if thread is not None}
 
 
 def _call(case: Case, tid: int) -> int:
     """The number of the thread's system call in the second look."""
-    found = next((each for each in case.threads(case.owner(tid)) if each.tid == tid), None)
+    found = case.thread(tid)
     return found.syscall[0] if found and found.syscall else -1

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -175,7 +175,7 @@ def _process(case: Case, process: ProcessSnapshot, booted_at: float | None) -> P
         rss_bytes=process.rss_bytes,
         started=started(process, booted_at),
         forked=process.forked,
-        no_stack=case.no_stacks.get(pid, ""),
+        no_stack=_short(case.no_stacks.get(pid, ""), case.first.not_seen),
         threads=tuple(_thread(case, thread) for thread in process.threads),
     )
 
@@ -216,7 +216,15 @@ def _not_seen(case: Case) -> Iterator[str]:
         yield f"what the database says: {activity.unknown.rstrip('.')}"
     reasons: dict[str, list[int]] = {}
     for pid, reason in case.no_stacks.items():
+        if _short(reason, case.first.not_seen) != reason:
+            continue
         reasons.setdefault(re.sub(rf"\b{pid}\b", "PID", reason), []).append(pid)
     for reason, pids in reasons.items():
         words = case.no_stacks[pids[0]] if len(pids) == 1 else reason
         yield f"the stacks of PID {', '.join(map(str, pids))}: {words.rstrip('.')}"
+
+
+def _short(reason: str, said: Iterable[str]) -> str:
+    """A reason without its hint, where the hint is said already."""
+    what, _, hint = reason.rstrip(".").partition(". ")
+    return what if hint and any(hint[1:] in sentence for sentence in said) else reason

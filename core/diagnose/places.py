@@ -21,6 +21,7 @@ CONNECTIONS = ("multiprocessing/connection.py", "multiprocess/connection.py")
 
 _WRITES = frozenset({"write", "writev", "sendto", "sendmsg", "sendmmsg"})
 _SHOWN_THREADS = 4
+_PDB = "/pdb.py"
 
 # Functions that wait on a lock made for that wait, for a notification or an end, and take no lock of the program.
 _NOTIFIED = {
@@ -35,6 +36,7 @@ _TAKES = re.compile(r"\bwith\b|acquire|\block\b")
 # `queue.SimpleQueue.get` waits in C on the same kind of lock, and its only Python line is the caller's.
 _SIMPLE_QUEUE = re.compile(r"simple_?queue", re.IGNORECASE)
 _GET_CALL = re.compile(r"(?!.*(\bwith\b|acquire)).*\.get\(.*")
+_WANTED = re.compile(r"\bwith\s+(?P<in>[\w.]+)\s*:|(?P<by>[\w.]+)\.acquire\(")
 
 
 def takes_lock(case: Case, tid: int) -> bool:
@@ -50,6 +52,31 @@ def takes_lock(case: Case, tid: int) -> bool:
     if native:
         return all(_INTERPRETER.fullmatch(frame.module) for frame in native)
     return _TAKES.search(source) is not None or is_call(line, THREADING, "__enter__")
+
+
+def takes_again(case: Case, tid: int) -> bool:
+    """Whether the lock that a thread takes has the same name, in the same class or module, as one that it holds."""
+    line, wanted = case.python_frame(tid), _WANTED.search(case.sources.get(tid, ""))
+    if line is None or wanted is None or not takes_lock(case, tid):
+        return False
+    start = f"holds {wanted['in'] or wanted['by']}, taken at {line.file}:"
+    places = (place.rpartition(", at ")[2] for place in case.held.get(tid, ()) if place.startswith(start))
+    return any(_share_names(place.rpartition(":")[0], line.function) for place in places)
+
+
+def _share_names(outer: str, inner: str) -> bool:
+    """Whether two functions are methods of one class, functions of one module, or one is within the other."""
+    return outer.rpartition(".")[0] == inner.rpartition(".")[0] or inner.startswith(f"{outer}.<locals>.")
+
+
+def may_be_circle(case: Case) -> bool:
+    """Whether threads of a process that the root waits for stand still, hold locks, and take different ones: what
+    else goes on in the process says little then, and a holder of both is hard to see."""
+    found: dict[int, set[int]] = {}
+    for tid in case.awaited:
+        if case.held.get(tid) and tid in case.closure.threads and not case.moved(tid) and takes_lock(case, tid):
+            found.setdefault(case.owner(tid), set()).add(case.wait(tid).address)
+    return any(len(locks) > 1 for locks in found.values())
 
 
 def _takes_semaphore(frames: tuple[Frame, ...]) -> bool:
@@ -80,12 +107,17 @@ def in_selector(case: Case, tid: int) -> bool:
     return case.innermost(tid, "selectors.py", "select") and case.inside(tid, "asyncio/base_events.py", "_run_once")
 
 
+def in_debugger(case: Case, tid: int) -> bool:
+    """Whether a thread stopped in pdb at a breakpoint, in a program that nobody started with the debugger."""
+    return case.inside(tid, _PDB, "_cmdloop", "interaction") and not case.inside(tid, _PDB, "main", "post_mortem", "pm")
+
+
 def writes(case: Case, tid: int) -> bool:
     """Whether a thread waits for room in a pipe or socket."""
     wait = case.wait(tid)
     if wait.kind is WaitKind.SOCKET:
-        thread = next(thread for thread in case.threads(case.owner(tid)) if thread.tid == tid)
-        return thread.syscall is not None and NAMES.get(thread.syscall[0]) in _WRITES
+        thread = case.thread(tid)
+        return thread is not None and thread.syscall is not None and NAMES.get(thread.syscall[0]) in _WRITES
     return wait.kind is WaitKind.PIPE_WRITE
 
 

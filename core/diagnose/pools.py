@@ -66,6 +66,21 @@ def pools(case: Case) -> Iterator[Pools]:
             )
 
 
+def answered(case: Case, tid: int) -> tuple[int, ...]:
+    """The threads that take in the answers of a Pool (TIDs) for a thread that waits for one."""
+    return tuple(other for found in pools(case) if tid in found.waiters for other in found.collectors)
+
+
+def restarted(case: Case) -> frozenset[int]:
+    """The workers (PIDs) that came after others ended, and are still starting, of Pools that took in no answer."""
+    found = set()
+    for each in pools(case):
+        if each.waiters and not any(map(case.moved, each.collectors)):
+            later = (pid for pid in case.children.get(each.pid, ()) if pid > max(each.replacers))
+            found.update(pid for pid in later if not calls(case, pid, "worker"))
+    return frozenset(found)
+
+
 def losses(case: Case) -> Iterator[Loss]:
     """Every process whose Pools have nothing left to do while one of its threads waits for an answer.
 

@@ -1,6 +1,6 @@
 """Requests to other programs: which threads wait for an answer over a connection that they made, and how far it got.
 
-Pure. Connections to PostgreSQL are left to the rules about databases.
+Pure. Connections that a server process of PostgreSQL on this machine serves are left to the rules about databases.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import msgspec
 from ..model import WaitKind
 from ..observe.peers import Connection
 from ..secrets import redact
+from . import database
 from .case import Case
 
 _ON_SOCKETS = frozenset({WaitKind.SOCKET, WaitKind.POLL, WaitKind.SELECT, WaitKind.EPOLL})
@@ -56,9 +57,24 @@ def requests(case: Case) -> Iterator[Request]:
 def _outgoing(case: Case, tid: int) -> tuple[Connection, ...]:
     """Its connections, when it waits for nothing but answers: a server waits for requests as well."""
     waited = [each for each in case.surroundings.connections if each.tid == tid and not _is_own(each)]
-    if any(each.listening or each.incoming or not each.address or _is_database(case, each) for each in waited):
+    served = {backend.client_inode for backend in case.surroundings.backends}
+    if any(each.listening or each.incoming or not each.address or each.inode in served for each in waited):
         return ()
-    return () if _calls(case, tid, _DATABASE_FILES) else tuple(waited)
+    of_database = _calls(case, tid, _DATABASE_FILES) or any(_is_database(case, each) for each in waited)
+    if _is_in_tree(case, tid, waited):
+        return ()
+    return () if of_database and not _asks_database(case, tid) else tuple(waited)
+
+
+def _is_in_tree(case: Case, tid: int, waited: list[Connection]) -> bool:
+    """Whether it asks a manager of multiprocessing that is part of the tree: no other program, but more of this one."""
+    served = all(each.peer_pids and set(each.peer_pids) <= case.processes.keys() for each in waited)
+    return served and _calls(case, tid, ("/multiprocessing/managers.py",))
+
+
+def _asks_database(case: Case, tid: int) -> bool:
+    """Whether a database library waits, and not the program for notifications, or an event loop for anything."""
+    return case.python_frame(tid) is not None and not database.is_own_wait(case, tid)
 
 
 def _is_own(connection: Connection) -> bool:

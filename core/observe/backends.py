@@ -47,7 +47,8 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     it ran at all in between, or that its title changed.
     `earlier` is the activity at the first look, "new" when it was not there yet.
     `server_pid` is its number as the server itself counts. `client_inode` is the client's socket, 0 when it was not
-    found, `queued_bytes` what lies unread at either end.
+    found, `queued_bytes` what lies unread at either end. `stopped` says that a signal or a debugger held it in both
+    looks.
     """
 
     pid: int
@@ -66,6 +67,7 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     server_pid: int = 0
     client_inode: int = 0
     queued_bytes: int = 0
+    stopped: bool = False
     kind: Kind = "client"
 
 
@@ -106,6 +108,7 @@ class _Reading(NamedTuple):
     start_ticks: int
     cpu_ticks: int
     switches: int
+    stopped: bool
 
 
 class _Links(NamedTuple):
@@ -229,6 +232,7 @@ class Watch:
             client_inode=client_inode,
             queued_bytes=links.queued(client_inode, *own),
             kind=parts.kind,
+            stopped=reading.stopped and pid in self._first and self._first[pid].stopped,
         )
 
     def _serving(self, readings: Mapping[int, _Reading], links: _Links) -> dict[int, int]:
@@ -281,7 +285,7 @@ def _reading(pid: int) -> _Reading | None:
     switches = proc.parse_switches(read(f"/proc/{pid}/status"))
     if parts is None or stat is None or switches is None:
         return None
-    return _Reading(title, parts, stat.ppid, stat.start_ticks, stat.cpu_ticks, switches)
+    return _Reading(title, parts, stat.ppid, stat.start_ticks, stat.cpu_ticks, switches, stat.state in "tT")
 
 
 def _sockets_of(pid: int) -> tuple[int, ...]:

@@ -80,7 +80,7 @@ def access(pid: int, fd: int) -> Access:
 
 def info(pid: int, fd: int) -> bytes:
     """Its fdinfo; empty when it is gone."""
-    return read(f"/proc/{folder_of(pid)}/fdinfo/{fd}")
+    return read(f"/proc/{pid}/fdinfo/{fd}") or read(f"/proc/{folder_of(pid)}/fdinfo/{fd}")
 
 
 def scan(tree: Collection[int]) -> Table:

@@ -7,10 +7,10 @@ when it did not run at all. Only what did run is read whole. Nothing is stopped 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Container
 
 from ..model import ProcessSnapshot
-from . import proc, tree
+from . import portable, proc, tree
 from .kernel import read
 
 # Who belongs to the tree takes a walk over all of /proc, and is asked at every so many glances.
@@ -24,6 +24,7 @@ class Glance:
         """Nothing is read yet."""
         self._marks: dict[int, dict[int, bytes]] = {}
         self._processes: dict[int, ProcessSnapshot] = {}
+        self._marks_when_read: dict[int, dict[int, bytes]] = {}
         self._number = 0
 
     @property
@@ -31,30 +32,38 @@ class Glance:
         """The processes of the tree, orphans included, with their start times."""
         return tuple((process.pid, process.start_ticks) for process in self._processes.values())
 
-    def look(self, root: int) -> tuple[dict[int, ProcessSnapshot], frozenset[int]]:
-        """The tree by PID, root first, and the processes of it none of whose threads ran since the last look."""
-        walk = self._number % _WALK_EVERY == 0 or root not in self._processes
+    def look(
+        self, root: int, *, watched: Container[int] = (), walk: bool = False
+    ) -> tuple[dict[int, ProcessSnapshot], frozenset[int]]:
+        """The tree by PID, root first, and the processes of it none of whose threads ran since the last look.
+
+        Those that rest, and those in `watched`, are as they are now; others as they were when they rested last. With
+        `walk` it is asked anew who belongs to the tree, which is else not done each time.
+        """
+        if not tree.LINUX:  # nothing cheap tells there who rests
+            self._processes = {process.pid: process for process in portable.take(root).processes}
+            return self._processes, frozenset()
+        walk = walk or self._number % _WALK_EVERY == 0 or root not in self._processes
         self._number += 1
         pids = tree.members(root, self.known) if walk else list(self._processes)
         before, self._marks = self._marks, {pid: marks for pid in pids if (marks := _marks(pid))}
         resting = {pid for pid, marks in self._marks.items() if _rests(marks, before.get(pid))}
-        self._processes = self._read(pids, resting, frozenset(self._idle(before)))
+        self._processes = self._read([pid for pid in self._marks if pid in resting or pid in watched])
         if root not in self._processes:
             self._processes = {}
         return self._processes, frozenset(resting & self._processes.keys())
 
-    def _idle(self, before: Mapping[int, Mapping[int, bytes]]) -> Iterator[int]:
-        for pid, marks in self._marks.items():
-            old = before.get(pid, {})
-            yield from (tid for tid, mark in marks.items() if mark and mark == old.get(tid))
-
-    def _read(self, pids: list[int], unchanged: set[int], idle: frozenset[int]) -> dict[int, ProcessSnapshot]:
-        """What did nothing is taken over; everything else is read anew."""
-        known = self._processes
-        changed = [known[pid] for pid in pids if pid in known and pid not in unchanged]
-        found = {pid: known[pid] for pid in pids if pid in known and pid in unchanged}
-        found |= proc.snapshot_again(changed, idle=idle) | proc.snapshot(pid for pid in pids if pid not in known)
-        return {pid: found[pid] for pid in pids if pid in found}
+    def _read(self, wanted: list[int]) -> dict[int, ProcessSnapshot]:
+        """Reads what is new, and what of `wanted` ran since it was read."""
+        known = {pid: process for pid, process in self._processes.items() if pid in self._marks}
+        then = self._marks_when_read
+        stale = {pid: known.pop(pid) for pid in wanted if pid in known and not _rests(self._marks[pid], then.get(pid))}
+        idle = {tid for pid in stale for tid, mark in self._marks[pid].items() if mark and mark == then[pid].get(tid)}
+        fresh = proc.snapshot(pid for pid in self._marks if pid not in known and pid not in stale)
+        fresh |= proc.snapshot_again(stale.values(), idle=idle)
+        self._marks_when_read = {pid: then[pid] for pid in known} | {pid: self._marks[pid] for pid in fresh}
+        found = known | fresh
+        return {pid: found[pid] for pid in self._marks if pid in found}
 
 
 def _marks(pid: int) -> dict[int, bytes]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import pwd
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -30,6 +30,7 @@ _CAPABILITIES = {
 _YAMA = "/proc/sys/kernel/yama/ptrace_scope"
 # fs/proc/root.c, PROC_PID_INIT_INO: the PID namespace of the whole machine.
 _FIRST_PID_NAMESPACE = "pid:[4026531836]"
+_NAMED = 8
 _ROOT = "Run cvdebug as root"
 _CONTAINER = "Give the container the right: docker run --cap-add SYS_PTRACE"
 
@@ -67,9 +68,13 @@ def of_many(pids: Iterable[int]) -> tuple[str, ...]:
         for limit in limits(pid):
             found.setdefault((limit.what, limit.why, limit.remedy), []).append(pid)
     return tuple(
-        sentences(f"{what} (PID {', '.join(map(str, those))}): {why}", remedy)
-        for (what, why, remedy), those in found.items()
+        sentences(f"{what} (PID {_listed(those)}): {why}", remedy) for (what, why, remedy), those in found.items()
     )
+
+
+def _listed(pids: Sequence[int]) -> str:
+    more = f" and {len(pids) - _NAMED} more" if len(pids) > _NAMED else ""
+    return ", ".join(map(str, pids[:_NAMED])) + more
 
 
 def ptrace_hint(pid: int) -> str:
@@ -119,6 +124,13 @@ def unseen(pid: int) -> Limit | None:
     return Limit(what=what, why="there is none", remedy="cvdebug ps lists the Python programs that run.")
 
 
+def blindness(pid: int) -> Limit | None:
+    """Why not even the waits of a process may be seen, so that it cannot be judged; None when they may."""
+    if may_trace(pid):
+        return None
+    return next(iter(limits(pid)), Limit(what=WAITS, why="the kernel hides it"))
+
+
 def may_read(pid: int) -> bool:
     """Whether its open files may be read; yes for a process that is gone.
 
@@ -157,7 +169,8 @@ def why_refused(mine: Credentials, theirs: Credentials, *, owned_by_root: bool) 
         return "it lives in another user namespace", f"{_ROOT} of the host, or inside of that namespace."
     if user and (set(theirs.uids[:3]) != {user} or set(theirs.gids[:3]) != {mine.gids[1]}):
         name = _name(theirs.uids[0])
-        return f"it belongs to user {name}", f"Run cvdebug as {name} (sudo -u {name} cvdebug ...), or as root."
+        how = f"{_ROOT}: sudo cvdebug" if name == "root" else f"{_ROOT}, or as {name}: sudo -u {name} cvdebug"
+        return f"it belongs to user {name}", f"{how} ..."
     if user and owned_by_root and theirs.uids[0]:
         why = "it does not let itself be looked at (PR_SET_DUMPABLE, or a program with rights of its own)"
         return why, f"{_ROOT}."

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import psutil
 
@@ -22,6 +23,16 @@ _STATES = {
     psutil.STATUS_TRACING_STOP: "t", psutil.STATUS_ZOMBIE: "Z", psutil.STATUS_DEAD: "X", psutil.STATUS_IDLE: "S",
 }  # fmt: skip
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+# From when start times count here, in seconds since 1970.
+EPOCH = 0.0
+
+
+class Row(NamedTuple):
+    """A process in a list. `owner` is its effective user; `program` the name of what it runs."""
+
+    parent: int
+    owner: int
+    program: str
 
 
 def take(root: int) -> TreeSnapshot:
@@ -42,6 +53,17 @@ def take(root: int) -> TreeSnapshot:
 def members(root: int) -> list[int]:
     """The PIDs of the tree, root first; empty when the root is gone."""
     return [process.pid for process in _tree(root)]
+
+
+def everybody() -> dict[int, Row]:
+    """All processes that may be seen, by PID."""
+    found = {}
+    for process in psutil.process_iter():
+        try:
+            found[process.pid] = Row(process.ppid(), process.uids().effective, process.name())
+        except psutil.Error:  # it is gone, or another user's
+            continue
+    return found
 
 
 def _tree(root: int) -> list[psutil.Process]:

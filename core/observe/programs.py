@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from . import memory
+from . import memory, portable, tree
 from .kernel import read
 from .proc import parse_parent
 
 _NAMES = (b"python", b"pypy")
+# Parents by PID, owners by PID, and which of them run Python.
+_Listed = tuple[dict[int, int], dict[int, int], Callable[[int], bool]]
 
 
 def roots(*, everybody: bool = False) -> list[int]:
@@ -17,10 +19,9 @@ def roots(*, everybody: bool = False) -> list[int]:
 
     Only those of this user, unless `everybody` is asked for. The process that asks, with what it started, is none.
     """
-    parents = dict(_parents())
     me, uid = os.getpid(), os.geteuid()
-    owners = {pid: owner for pid in parents if (owner := _owner(pid)) is not None}
-    python = {pid for pid, owner in owners.items() if (everybody or owner == uid) and runs_python(pid)}
+    parents, owners, is_python = _listed() if tree.LINUX else _listed_elsewhere()
+    python = {pid for pid, owner in owners.items() if (everybody or owner == uid) and is_python(pid)}
     return sorted(
         pid
         for pid in python
@@ -39,6 +40,20 @@ def runs_python(pid: int) -> bool:
     if os.fsencode(program).startswith(_NAMES):
         return True
     return b"libpython" in (memory.maps(pid) or b"")
+
+
+def _listed() -> _Listed:
+    parents = dict(_parents())
+    owners = {pid: owner for pid in parents if (owner := _owner(pid)) is not None}
+    return parents, owners, runs_python
+
+
+def _listed_elsewhere() -> _Listed:
+    rows = portable.everybody()
+    python = {pid for pid, row in rows.items() if os.fsencode(row.program.lower()).startswith(_NAMES)}
+    parents = {pid: row.parent for pid, row in rows.items()}
+    owners = {pid: row.owner for pid, row in rows.items()}
+    return parents, owners, python.__contains__
 
 
 def _parents() -> Iterator[tuple[int, int]]:

@@ -24,8 +24,9 @@ from .world import World
 
 # Servers beyond this many are not looked at, and so count as working.
 _MAX_SERVERS = 8
-# A timer that is further away than this does not answer the request that somebody waits for now.
-LONG_S = 300.0
+# A timer that is further away than this does not answer the request that somebody waits for now. Retries wait for ten
+# minutes, and jobs that come back each quarter of an hour are common.
+LONG_S = 1800.0
 # PostgreSQL's processes name themselves in their titles; they have rules of their own.
 _DATABASE_TITLE = "postgres: "
 
@@ -53,10 +54,12 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Case(msgspec.Struct):
-    """One thread's state in words: why it may work (`busy`), or what it does instead, and what it would read from."""
+    """One thread's state in words: why it may work (`busy`), or what it does instead, and what it would read from.
+    `polls` is its TID where it comes and goes without doing anything."""
 
     busy: str = ""
     words: str = ""
+    polls: int = 0
     reads: frozenset[int] = frozenset()
 
 
@@ -102,24 +105,28 @@ class Watch:
             pid=pid,
             title=" ".join(early[pid].cmdline) if pid in early else "",
             members=members,
-            busy=_moved(early, now, self._asking(pid))
+            busy=_moved(early, now, self._asking(pid), frozenset(case.polls for case in cases))
             or ("it started another process" if set(later) - set(members) else busy),
             idle=tuple(case.words for case in cases),
             reads=frozenset().union(*(case.reads for case in cases)),
         )
 
 
-def _moved(early: dict[int, ProcessSnapshot], now: dict[int, ProcessSnapshot], asking: frozenset[int]) -> str:
-    """What moved between the looks; a process or thread that came or went counts."""
+def _moved(
+    early: dict[int, ProcessSnapshot], now: dict[int, ProcessSnapshot], asking: frozenset[int], polls: frozenset[int]
+) -> str:
+    """What moved between the looks; a process or thread that came or went counts. Of those that poll, only CPU time."""
     for pid, process in early.items():
         later = now.get(pid)
         if later is None or later.start_ticks != process.start_ticks:
             return f"PID {pid} ended"
-        old = {t.tid: (t.switches, t.cpu_ticks) for t in process.threads if t.tid not in asking}
-        new = {t.tid: (t.switches, t.cpu_ticks) for t in later.threads if t.tid not in asking}
-        if old != new:
+        if _steps(process, asking, polls) != _steps(later, asking, polls):
             return f"PID {pid} moved between the two looks"
     return "" if early else "it could not be looked at"
+
+
+def _steps(process: ProcessSnapshot, asking: frozenset[int], polls: frozenset[int]) -> dict[int, tuple[int, int]]:
+    return {t.tid: (0 if t.tid in polls else t.switches, t.cpu_ticks) for t in process.threads if t.tid not in asking}
 
 
 class _Judge:
@@ -157,6 +164,10 @@ class _Judge:
             return _Case(words=f"{name} {_HELD[request.kind]}")
         if process.signals_caught & _TIMERS:
             return _Case(busy=f"PID {pid} has a handler for the signal of a timer")
+        if request.timed and len(process.threads) > 1 and self._polls_for_clients(pid, request):
+            return _Case(
+                words=f"{name} asks now and then whether somebody connects, and nothing else", polls=thread.tid
+            )
         if request.timed:
             left_s = remaining_s(pid, thread)
             if left_s is None or left_s < LONG_S:
@@ -184,6 +195,20 @@ class _Judge:
         if request.kind in _SETS and request.descriptors and not request.writes:
             return self._on_descriptors(process.pid, name, request)
         return _Case(busy=f"what {name} waits for may be work")
+
+    def _polls_for_clients(self, pid: int, request: Request) -> bool:
+        """Whether it looks at nothing but sockets to which clients connect, as the servers of the standard library do
+        twice a second while other threads answer. A loop of asyncio, which has timers for other things, has an epoll.
+        """
+        if request.kind not in (WaitKind.POLL, WaitKind.SELECT):
+            return False
+        items = [self._world.descriptor(pid, fd) for fd in request.descriptors]
+        sets = [item.inode if item is not None and item.kind is DescriptorKind.SOCKET else 0 for item in items]
+        return bool(sets) and all(self._listens(inode) for inode in sets)
+
+    def _listens(self, inode: int) -> bool:
+        unix, row = self._world.unix.get(inode), self._world.tcp_by_inode.get(inode)
+        return sockets.LISTEN in (unix.state if unix else 0, row.state if row else 0)
 
     def _on_descriptors(self, pid: int, name: str, request: Request) -> _Case:
         members = list(self._members_of(pid, request))

@@ -201,18 +201,17 @@ def _frame(raw: _RawFrame) -> Frame:
     )
 
 
-def trimmed(stack: Stack) -> Stack:
-    """The frames that tell what a thread does. Keep the whole stack beside it.
+def trimmed(frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
+    """The frames that tell what a thread does, innermost first. Keep the whole stack beside them.
 
     Left out are the interpreter's own native frames outside of the innermost Python frame, the machinery of import,
     and what starts a module or a thread. The innermost Python frame and the native ones inside of it always stay.
     """
-    frames = stack.frames
     innermost = next((at for at, frame in enumerate(frames) if not frame.native), len(frames))
     rest = [frame for frame in frames[innermost + 1 :] if not _is_machinery(frame)]
     while rest and _is_start(rest[-1]):
         rest.pop()
-    return msgspec.structs.replace(stack, frames=(*frames[: innermost + 1], *rest))
+    return (*frames[: innermost + 1], *rest)
 
 
 def _is_machinery(frame: Frame) -> bool:

@@ -6,19 +6,23 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 
 import msgspec
 
-from ..model import ProcessSnapshot, TreeSnapshot
+from ..model import ProcessSnapshot, TreeSnapshot, WaitKind
 from . import activity, backends, held, locks, peers, proc, servers
 from .activity import Activity
 from .backends import Backend
 from .held import Held
+from .kernel import read
 from .locks import FileLock
 from .peers import Connection
 from .servers import Server
 
+_READS = (WaitKind.PIPE_READ, WaitKind.POLL)
+_NUMBER = re.compile(rb"(?<![0-9])[0-9]{1,9}(?![0-9])")
 _SHARED_MEMORY = "/dev/shm"
 
 
@@ -44,7 +48,9 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     serve the tree, and the other backends of the same server. `activity` is what the server itself says, where it
     was asked. `strangers` are by PID. `servers`, by PID, hold the other ends of connections that the tree made, or
     own the locks on files that it waits for; database servers are not among them. `held`, by TID, are threads that
-    do not run because of somebody else or the disk. `shared_memory` is /dev/shm."""
+    do not run because of somebody else or the disk. `told` are, of those in the tree that could end a read of a pipe,
+    the numbers that their environment names, by PID: a descriptor that a program can know of. `shared_memory` is
+    /dev/shm."""
 
     connections: tuple[Connection, ...] = ()
     backends: tuple[Backend, ...] = ()
@@ -53,6 +59,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     strangers: dict[int, Stranger] = {}
     servers: dict[int, Server] = {}
     held: dict[int, Held] = {}
+    told: dict[int, frozenset[int]] = {}
     shared_memory: Room | None = None
 
 
@@ -82,6 +89,7 @@ class Survey:
             strangers={stranger.pid: stranger for stranger in self._strangers()},
             servers=self._servers.finish(),
             held=held.held(self._first),
+            told=dict(_told(self._first)),
             shared_memory=_room(self._first.root, _SHARED_MEMORY),
         )
 
@@ -90,6 +98,15 @@ class Survey:
         for pid, early in self._early.items():
             title = self._first.titles.get(pid) or " ".join(early.cmdline)
             yield Stranger(pid=pid, title=title, first=early, second=now.get(pid))
+
+
+def _told(first: TreeSnapshot) -> Iterable[tuple[int, frozenset[int]]]:
+    """Without those whose environment may not be read."""
+    inside = {process.pid for process in first.processes}
+    writers = {pid for wait in first.waits.values() if wait.kind in _READS for pid in wait.pids}
+    for pid in sorted(writers & inside):
+        if text := read(f"/proc/{pid}/environ"):
+            yield pid, frozenset(int(number) for number in _NUMBER.findall(text))
 
 
 def _room(pid: int, path: str) -> Room | None:

@@ -1,12 +1,14 @@
-"""Which process a person means, and why it cannot be looked at, before anything is looked at."""
+"""Which process a person means, and why it cannot be looked at, before anything is looked at.
+
+Where there is no /proc as Linux has it, `portable` answers.
+"""
 
 from __future__ import annotations
 
 import os
-import sys
 
 from ..errors import ObserveError, UsageError
-from . import permissions, proc
+from . import permissions, portable, proc, tree
 from .kernel import read
 
 # include/linux/sched.h: "I am a kernel thread".
@@ -24,22 +26,16 @@ def target(word: str) -> int:
     pid = int(word)
     if pid == os.getpid():
         raise UsageError(f"process {pid} is this cvdebug itself", hint=_LIST)
-    require_linux()
     refuse_unfit(pid)
     return pid
 
 
-def require_linux() -> None:
-    """Raises ObserveError on a system without the /proc of Linux."""
-    if sys.platform != "linux" or not os.path.exists("/proc/self/stat"):
-        raise ObserveError(
-            "processes are looked at through /proc, as Linux has it, and this system has none",
-            hint="py-spy dump --pid PID shows the Python stacks here.",
-        )
-
-
 def refuse_unfit(pid: int) -> None:
     """Raises ObserveError for what is no process, has ended, or never ran a program."""
+    if not tree.LINUX:
+        if not portable.members(pid):
+            raise ObserveError(f"process {pid} cannot be looked at: there is none", hint=_LIST)
+        return
     status = _status(pid)
     if not status:
         limit = permissions.unseen(pid)
@@ -59,16 +55,10 @@ def refuse_unfit(pid: int) -> None:
         raise ObserveError(f"process {pid} ({stat.name}) is a thread of the kernel, and runs no program")
 
 
-def refusal(pid: int) -> str:
-    """Why not even the waits of a process may be seen, with the remedy; empty when they may."""
-    if permissions.may_trace(pid):
-        return ""
-    limits = permissions.limits(pid)
-    return f"process {pid}: {limits[0]}" if limits else f"the kernel hides the waits of process {pid}"
-
-
 def booted_at() -> float | None:
-    """When the system started, in seconds since 1970; None when that is not known."""
+    """From when start times count, in seconds since 1970: the system's start; None when that is not known."""
+    if not tree.LINUX:
+        return portable.EPOCH
     for line in read("/proc/stat").splitlines():
         if line.startswith(b"btime ") and line[6:].strip().isdigit():
             return float(line[6:])

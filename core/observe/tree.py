@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from ..model import Descriptor, ProcessSnapshot, ThreadSnapshot, TreeSnapshot, Wait
-from . import environment, memory, permissions, portable, proc
+from . import environment, handlers, memory, permissions, portable, proc
 from .kernel import read
 from .proc import FUTEX_WAIT
 from .waits import decode
@@ -67,6 +67,11 @@ def retake(first: TreeSnapshot) -> TreeSnapshot:
     known = [process for process in first.processes if process.pid in pids]
     processes = proc.snapshot_again(known) | proc.snapshot(set(pids) - {process.pid for process in known})
     return TreeSnapshot(root=first.root, at_s=at_s, processes=tuple(processes.values()))
+
+
+def snapshot(root: int) -> tuple[ProcessSnapshot, ...]:
+    """The processes of the tree alone, the root first; none when it is gone."""
+    return tuple(_processes(root, ()).values()) if LINUX else portable.take(root).processes
 
 
 def members(root: int, known: Iterable[Known] = ()) -> list[int]:
@@ -162,9 +167,11 @@ def _may_be_musl(process: ProcessSnapshot, waits: Mapping[int, Wait]) -> bool:
 
 
 def _has_readline(process: ProcessSnapshot) -> bool:
-    """Whether the handler that it has for a resized window may be readline's. pytest imports it in every run."""
+    """Whether the handler that it has for a resized window is readline's. pytest imports it in every run."""
     caught = process.signals_caught >> (signal.SIGWINCH - 1) & 1
-    return bool(caught) and b"readline" in (memory.maps(process.pid) or b"")
+    if not caught or b"readline" not in (memory.maps(process.pid) or b""):
+        return False
+    return not handlers.has_python_handler(process.pid, process.start_ticks, signal.SIGWINCH)
 
 
 def _titles(waits: Mapping[int, Wait], inside: Collection[int]) -> dict[int, str]:

@@ -15,6 +15,9 @@ from .sources import NAMED, Source, doubt, listed, of_descriptor, pidfd, root_of
 from .waits import Request, fingerprint
 from .world import World
 
+# How the doubt begins about a futex in a file with a name.
+ANYBODY_MAY_MAP = "anybody may map "
+
 _TERMINALS = ("/dev/pts/", "/dev/tty", "/dev/console")
 _DIRECT = {DescriptorKind.EVENTFD: WaitKind.EVENT, DescriptorKind.TIMERFD: WaitKind.TIMER}
 _PLAIN_WORDS = {
@@ -63,8 +66,15 @@ def _resolved(process: ProcessSnapshot, request: Request, world: World) -> Wait:
         return _shared_futex(process, request, world)
     if request.kind is WaitKind.CHILD:
         return _wait(WaitKind.CHILD, [_child(pid, request, world)], request)
+    if request.kind is WaitKind.POLL and request.descriptors and not _any_open(pid, request, world):
+        # Its memory was read when it had already gone on: what stands there is no poll set any more.
+        return Wait(kind=request.kind, text=_plain(request), external="its poll set was not seen", timed=request.timed)
     sources = [of_descriptor(pid, fd, request, world) for fd in request.descriptors]
     return _wait(_kind(pid, request, world), sources, request)
+
+
+def _any_open(pid: int, request: Request, world: World) -> bool:
+    return any(world.descriptor(pid, fd) is not None for fd in request.descriptors)
 
 
 def _plain(request: Request) -> str:
@@ -124,7 +134,7 @@ def _shared_futex(process: ProcessSnapshot, request: Request, world: World) -> W
     pids = world.mappers(region)
     why = doubt([(pid, -1) for pid in pids], world, inherited=root_of(world).forked and world.blind_outside)
     if not region.is_deleted:
-        why = f"anybody may map {region.path}"
+        why = f"{ANYBODY_MAY_MAP}{region.path}"
     what = f"a futex in the shared memory {region.path} ({_operation(request)}), mapped by {listed(pids)}"
     return _futex(request, what, pids, why)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 IDF_FILE = "idf.npy"
 COUNT_BATCH = 64  # encode_batch keeps about 49 KB a text: small batches bound the memory
-PR_SET_PTRACER = 0x59616D61  # linux/prctl.h
 
 
 class Kit(NamedTuple):
@@ -37,8 +35,3 @@ def build(spool: Path, settings: Settings) -> Kit:
 def count_tokens(tokenizer: Tokenizer, texts: list[str]) -> list[int]:
     """Content tokens of each text, by `encode_batch`: the call that hangs in a forked child."""
     return [len(encoding.ids) for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
-
-
-def allow_tracing(observer_pid: int) -> None:
-    """Lets the observer's py-spy look at this process where Yama allows only ancestors to (ptrace_scope 1)."""
-    ctypes.CDLL(None).prctl(PR_SET_PTRACER, ctypes.c_ulong(observer_pid), 0, 0, 0)

@@ -20,6 +20,7 @@ from typing import NamedTuple
 from ..errors import CvdebugError, WorkerError
 from ..events import WorkerEnded, WorkerStarted
 from . import kit as kits
+from . import lastwords
 from .content import Content
 from .emitter import Emitter
 from .pool import Indices
@@ -82,7 +83,7 @@ def _start(spec: WorkerSpec, kit: kits.Kit | None, kill: bool) -> None:
     if spec.settings.start_method == "fork":  # the event pipe is the subject's alone
         with contextlib.suppress(OSError):
             os.close(spec.events_fd)
-    kits.allow_tracing(spec.observer_pid)
+    lastwords.register(Path(spec.spool), spec.observer_pid)
     spool = Content.open(Path(spec.spool))
     _this.own = _Own(spec, kit or kits.build(spool.path, spec.settings), spool, kill)
 

@@ -19,10 +19,10 @@ import msgspec
 from ..errors import CvdebugError, ExitCode
 from ..events import Failed, Log, SubjectStarted
 from ..model import Phase
-from . import embed, prepare, store
+from . import embed, lastwords, prepare, store
 from .content import Content
 from .emitter import Emitter
-from .kit import Kit, allow_tracing
+from .kit import Kit
 from .pool import Pool
 from .spec import SubjectSpec, WorkerSpec
 from .standard import StandardPool
@@ -33,7 +33,7 @@ def main() -> int:
     emitter = Emitter.adopt(int(sys.argv[1]))
     spec = msgspec.json.decode(sys.stdin.buffer.read(), type=SubjectSpec)
     _forget_stdin()
-    allow_tracing(spec.observer_pid)
+    lastwords.register(Path(spec.spool), spec.observer_pid)
     settings = spec.settings
     emitter.emit(
         SubjectStarted(

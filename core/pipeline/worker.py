@@ -18,6 +18,7 @@ import numpy as np
 
 from ..errors import CvdebugError, VectorError
 from . import kit as kits
+from . import lastwords
 from .content import DIMENSIONS, Content
 from .spec import WorkerSpec
 
@@ -47,7 +48,7 @@ def enter_process(orders: Connection, spec: WorkerSpec, kit: kits.Kit | None, fo
     if kit is not None:  # forked: the event pipe is the subject's alone
         with contextlib.suppress(OSError):
             os.close(spec.events_fd)
-    kits.allow_tracing(spec.observer_pid)
+    lastwords.register(Path(spec.spool), spec.observer_pid)
     work(orders, spec, kit, foreign)
 
 

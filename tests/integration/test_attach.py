@@ -15,6 +15,7 @@ import pytest
 from cvdebug.core.diagnose.investigate import investigate
 from cvdebug.core.diagnose.judge import is_hang
 from cvdebug.core.diagnose.rules import RULES
+from cvdebug.core.observe import permissions, tree
 
 from tests.programs import running, until
 
@@ -135,7 +136,7 @@ def test_usage_errors_come_before_any_look(tmp_path: Path) -> None:
     assert "cvdebug ps" in err
 
 
-def test_what_cannot_be_looked_at_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_looked_at_is_a_sentence() -> None:
     code, _, err = cvdebug("attach", "--once", "999999999")
     assert code == 1
     assert "process 999999999 cannot be looked at: there is none" in err
@@ -149,11 +150,17 @@ def test_what_cannot_be_looked_at_is_a_sentence(monkeypatch: pytest.MonkeyPatch)
         assert code == 1
         assert "has ended" in err
         assert f"PID {os.getpid()}" in err
-    monkeypatch.setattr(sys, "platform", "darwin")
-    for arguments in (("attach", "--once", "1"), ("ps",)):
-        code, out, err = cvdebug(*arguments)
-        assert (code, out) == (1, "")
-        assert "Linux" in err
+
+
+def test_another_system_gives_a_smaller_look_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    with hung() as program:
+        monkeypatch.setattr(tree, "LINUX", False)
+        monkeypatch.setattr(sys, "platform", "darwin")
+        code, out, err = cvdebug("attach", "--once", str(program.pid))
+    assert (code, err) == (0, "")
+    assert "UNDECIDED" in out
+    assert re.search(r" · at \S+ \(popen_fork\.py:\d+\)", out)
+    assert "not seen: what the threads wait for" in out
 
 
 def test_a_thread_is_no_process_but_has_one() -> None:
@@ -181,16 +188,15 @@ def test_a_thread_of_the_kernel_runs_no_program() -> None:
 
 def _flags(pid: str) -> int:
     try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[6])
+        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[6])
     except OSError:
         return 0
 
 
 def test_hidden_waits_are_said_and_not_taken_for_health(monkeypatch: pytest.MonkeyPatch) -> None:
     """Less permission is less evidence: the tree is shown all the same."""
-    from cvdebug.core.observe import target
-
-    monkeypatch.setattr(target, "refusal", lambda pid: "the kernel hides it; run cvdebug as root")
+    limit = permissions.Limit(what=permissions.WAITS, why="it is shy", remedy="Run cvdebug as root.")
+    monkeypatch.setattr(permissions, "blindness", lambda pid: limit)
     with started("print('ready', flush=True); input()") as process:
         monkeypatch.setattr(
             "cvdebug.core.diagnose.investigate.judge", lambda case: tuple(RULES["undecided"].match(case))
@@ -198,7 +204,8 @@ def test_hidden_waits_are_said_and_not_taken_for_health(monkeypatch: pytest.Monk
         code, out, err = cvdebug("attach", "--once", str(process.pid))
     assert code == 1
     assert f"PID {process.pid}" in out
-    assert "run cvdebug as root" in err
+    assert f"process {process.pid} hides what its threads wait for" in err
+    assert "it is shy. Run cvdebug as root." in err
 
 
 def test_the_shell_that_runs_cvdebug_can_be_looked_at() -> None:

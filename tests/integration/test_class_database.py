@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -101,6 +103,12 @@ def test_without_a_login_a_busy_session_leaves_it_open_who_holds_the_lock(databa
     [
         ("active-holder", "db-lock-active-holder", False),
         ("slow-index", "slow-index-build", True),
+        ("long-query-async", "waiting-for-remote", False),
+        pytest.param("long-query", "waiting-for-remote", False, marks=slow),
+        pytest.param("long-query", "waiting-for-remote", True, marks=slow),
+        pytest.param("listen", "idle-waiting-for-work", False, marks=slow),
+        pytest.param("listen-select", "idle-waiting-for-work", False, marks=slow),
+        pytest.param("listen-select", "idle-waiting-for-work", True, marks=slow),
         pytest.param("active-holder", "db-lock-active-holder", True, marks=slow),
         pytest.param("active-asleep", "db-lock-active-holder", False, marks=slow),
         pytest.param("busy-client", "db-lock-active-holder", False, marks=slow),
@@ -115,6 +123,20 @@ def test_a_server_that_works_is_no_hang(database: str, variant: str, slug: str, 
         finding = never_a_hang(program, slug, looks=2, options=options)
         if login and slug == "slow-index-build":
             assert any("pg_stat_progress_create_index" in line for line in finding.verdicts[0].evidence)
+
+
+@slow
+@pytest.mark.parametrize("login", [False, True])
+def test_a_stopped_server_process_answers_nobody(database: str, login: bool) -> None:
+    with looking(database, login) as options, running("database.py", "long-query", database) as program:
+        (backend,) = program.workers
+        never_a_hang(program, "waiting-for-remote", looks=1, options=options)
+        os.kill(backend, signal.SIGSTOP)
+        try:
+            verdict = judged(program, "remote-no-reply", LIKELY, options=options)
+            assert verdict.fixes[0].command == f"kill -CONT {backend}"
+        finally:
+            os.kill(backend, signal.SIGCONT)
 
 
 @slow

@@ -259,3 +259,30 @@ def is_over(program: Program) -> bool:
     finding = investigate(program.pid)
     assert all(verdict.certainty is not Certainty.PROVEN for verdict in finding.verdicts)
     return not finding.case.processes
+
+
+@pytest.mark.parametrize(
+    ("variant", "slug"),
+    [
+        ("launcher-event", "waiting-for-signal"),
+        *(
+            pytest.param(*pair, marks=pytest.mark.slow)
+            for pair in (
+                ("launcher-worker", "waiting-for-signal"),
+                ("launcher-threads", "waiting-for-signal"),
+                ("launcher-loop", "undecided"),
+                ("kept-holder", "timed-wait"),
+                ("kept-loop", "timed-wait"),
+                ("winch-event", "waiting-for-signal"),
+                ("winch-loop", "waiting-for-signal"),
+                ("gil-command", "timed-wait"),
+                ("gil-pipe", "timed-wait"),
+                ("nap-thread", "timed-wait"),
+                ("nap-process", "timed-wait"),
+                ("told-helper", "timed-wait"),
+            )
+        ),
+    ],
+)
+def test_what_can_end_a_wait_is_not_left_out(variant: str, slug: str) -> None:
+    recognised("ends.py", variant, slug)

@@ -100,6 +100,7 @@ def test_a_stopped_server_works_on_nothing() -> None:
         pytest.param("computes", "url", marks=slow),
         pytest.param("runs-child", "http", marks=slow),
         pytest.param("timer", "httpx-none", marks=slow),
+        pytest.param("threaded-sleeps", "http", marks=slow),
         pytest.param("async-sleeps", "http", marks=slow),
         pytest.param("async-sleeps", "async", marks=slow),
         # It has asked for nothing: what comes is work for it.
@@ -154,6 +155,16 @@ def test_a_parent_may_own_the_lock_that_its_child_waits_for(tmp_path: Path) -> N
     with running("lock_files.py", "posix", str(tmp_path / "file.lock")) as program:
         verdict = judged(program, "file-lock-held", Certainty.LIKELY)
         assert [culprit.pid for culprit in verdict.culprits] == list(program.workers)
+        assert any(f"waits for PID {program.workers[0]} in turn" in line for line in verdict.evidence)
+        assert not verdict.fixes[0].command
+
+
+@slow
+def test_a_program_may_own_the_lock_that_it_waits_for(tmp_path: Path) -> None:
+    with running("lock_files.py", "twice", str(tmp_path / "file.lock")) as program:
+        verdict = judged(program, "file-lock-held", Certainty.LIKELY)
+        assert any("holds the lock itself" in line for line in verdict.evidence)
+        assert not verdict.fixes[0].command
 
 
 @slow

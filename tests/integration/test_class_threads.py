@@ -32,12 +32,14 @@ OTHERS: tuple[Variant, ...] = (
     ("pipe-full-cycle", "pipes.py", "full-both", PROVEN),
     ("pipe-full-cycle", "pipes.py", "full-connection", PROVEN),
     ("pipe-full-cycle", "pipes.py", "full-monitored", LIKELY),
+    ("pipe-full-cycle", "pipes.py", "full-asked-to-end", LIKELY),
     ("queue-join-before-drain", "hangs.py", "queue-join-before-drain", PROVEN),
     ("queue-join-before-drain", "pipes.py", "queue-spawned", PROVEN),
     ("queue-join-before-drain", "pipes.py", "queue-monitored", LIKELY),
     ("pipe-never-eof", "hangs.py", "pipe-never-eof", PROVEN),
     ("pipe-never-eof", "pipes.py", "eof-parent", PROVEN),
     ("pipe-never-eof", "pipes.py", "eof-leftover", LIKELY),
+    ("pipe-never-eof", "pipes.py", "eof-leftover-both", LIKELY),
     ("pipe-never-eof", "pipes.py", "eof-leaked", LIKELY),
     ("pipe-never-eof", "pipes.py", "eof-helper", LIKELY),
     ("thread-lock-cycle", "hangs.py", "thread-lock-cycle", PROVEN),
@@ -47,6 +49,8 @@ OTHERS: tuple[Variant, ...] = (
     ("thread-lock-cycle", "threads.py", "locks-join", PROVEN),
     ("thread-lock-cycle", "threads.py", "locks-monitored", LIKELY),
     ("thread-lock-cycle", "threads.py", "locks-below-main", LIKELY),
+    ("thread-lock-cycle", "threads.py", "locks-asked-to-end", LIKELY),
+    ("thread-lock-cycle", "threads.py", "locks-twice-forked", PROVEN),
     ("executor-self-wait", "hangs.py", "executor-self-wait", PROVEN),
     ("executor-self-wait", "threads.py", "executor-crossed", PROVEN),
     ("executor-self-wait", "threads.py", "executor-thread-pool", PROVEN),
@@ -64,6 +68,7 @@ OTHERS: tuple[Variant, ...] = (
     ("event-loop-blocked", "threads.py", "loop-monitored", LIKELY),
     ("http-pool-exhausted", "http_pool.py", "threads", PROVEN),
     ("http-pool-exhausted", "http_pool.py", "monitored", LIKELY),
+    ("lock-held-across-fork", "circles.py", "forked", LIKELY),
     ("deadlock", "circles.py", "sockets", PROVEN),
     ("deadlock", "circles.py", "shared-locks", PROVEN),
     ("deadlock", "circles.py", "conditions", PROVEN),
@@ -82,6 +87,8 @@ FINE = (
     "slow-command",
     "slow-spawned-producer",
     "slow-printer",
+    "slow-leftover",
+    "handler-releases",
     "shell-pipeline",
     "command-waits-for-us",
     "loop-beside-main",
@@ -114,6 +121,14 @@ def test_what_still_comes_is_no_hang(mode: str) -> None:
             verdicts = investigate(program.pid, Options(window_s=window_s)).verdicts
             assert verdicts
             assert not any(is_hang(verdict) for verdict in verdicts), verdicts
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("file", "mode"), [("threads.py", "locks-beside-server"), ("circles.py", "itself")])
+def test_what_may_be_a_circle_is_not_called_idle(file: str, mode: str) -> None:
+    with running(file, mode) as program:
+        found = judged(program, "undecided", Certainty.UNDECIDED)
+        assert found.evidence
 
 
 def test_a_circle_without_a_name_says_who_waits_where() -> None:

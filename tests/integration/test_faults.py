@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from cvdebug.core import events as ev
 from cvdebug.core.diagnose.investigate import Options, investigate
 from cvdebug.core.errors import ObserveError
 from cvdebug.core.model import Certainty, Stack
 from cvdebug.core.observe import faults, proc, stacks
 from cvdebug.core.pipeline.lastwords import SIGNAL, file_of
 
+from tests.integration import driver
 from tests.programs import running, until
 
 T = TypeVar("T")
@@ -74,6 +77,28 @@ def test_who_has_not_registered_is_not_signalled(tmp_path: Path) -> None:
             faults.dump(worker, tmp_path, 5.0)
     with running("lock_fork.py", "fork", "held") as stranger, pytest.raises(ObserveError, match="has not said"):
         faults.dump(stranger.pid, tmp_path, 5.0)
+
+
+WITHOUT_PY_SPY = """
+import sysconfig
+sysconfig.get_path = lambda *_: "/nowhere"
+from cvdebug.tui.cli import main
+main()
+"""
+
+
+def test_a_run_without_py_spy_names_the_deadlock_with_python_frames(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver, "COMMAND", (sys.executable, "-P", "-c", WITHOUT_PY_SPY))
+    command = driver.Command(tmp_path / "home", PATH=os.devnull)
+    result = command.events("run", "--cvs", "20", "--parallelism", "on", "--dsn", database)
+    assert result.code == 3, result
+    verdict = result.one(ev.VerdictReached)
+    assert (verdict.slug, verdict.certainty) == ("deadlock", Certainty.PROVEN)
+    assert [culprit.role for culprit in verdict.culprits] == ["worker 1", "worker 2"]
+    assert any("count_tokens" in line and "encode_batch" in line for line in verdict.evidence)
+    driver.until(lambda: not command.left())
 
 
 def test_a_process_that_is_gone(tmp_path: Path) -> None:

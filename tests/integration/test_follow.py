@@ -90,7 +90,7 @@ def test_idle_workers_do_not_keep_a_tree_from_being_dead() -> None:
 def test_a_busy_program_is_never_called_hung() -> None:
     with running("busy.py") as program:
         follower = follow(program)
-        looks = [follower.look() for _ in range(100)]
+        looks = [follower.look() for _ in range(50)]
         program.input.close()
         assert int(program.output.readline()) > 10
         assert not any(look.dead or hangs(look) or look.root_dead for look in looks)
@@ -198,6 +198,13 @@ def test_a_dead_process_is_dumped_once_and_forgotten_when_it_is_gone(monkeypatch
             return [culprit.pid for verdict in hangs(follower.look()) for culprit in verdict.culprits]
 
         until(lambda: told() == [second])
+
+
+@pytest.mark.slow
+def test_a_storm_of_workers_is_named_while_following() -> None:
+    with running("pools.py", "storm", "--submit", "apply") as program:
+        follower = follow(program)
+        until(lambda: "pool-respawn-storm" in {verdict.slug for verdict in follower.look().verdicts})
 
 
 def test_a_root_that_is_gone_is_an_empty_look() -> None:

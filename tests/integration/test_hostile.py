@@ -26,7 +26,7 @@ def command(tmp_path: Path) -> Iterator[Command]:
     assert until(lambda: not command.left(), 5.0)
 
 
-@pytest.mark.parametrize("name", ["texts", "counts"])
+@pytest.mark.parametrize("name", ["texts", pytest.param("counts", marks=pytest.mark.slow)])
 def test_a_damaged_spool_never_replaces_good_rows(command: Command, database: str, name: str) -> None:
     assert_loaded(database, command.events("run", "--dsn", database, *SMALL))
     before = query(database, "SELECT count(*), md5(string_agg(text, '' ORDER BY id)) FROM cvdebug.chunks")
@@ -78,7 +78,7 @@ def _is_guardian(pid: int, command: Command) -> bool:
 
 
 def test_the_time_limit_over_a_held_hang_is_a_hang(command: Command, database: str) -> None:
-    held = hang(command, database, "--hold", "--timeout", "8")
+    held = hang(command, database, "--hold", "--timeout", "6")
     assert held.code == 3, held
     assert held.all(ev.Held)
     assert "can never go on" in held.one(ev.RunFinished).what

@@ -57,8 +57,14 @@ def digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("moment", [0, *(pytest.param(moment, marks=pytest.mark.slow) for moment in range(1, 5))])
+@pytest.mark.parametrize(
+    ("moment", "method"),
+    [
+        pytest.param(moment, method, marks=() if (moment, method) == (0, METHODS[0]) else pytest.mark.slow)
+        for moment in range(5)
+        for method in METHODS
+    ],
+)
 def test_kill_9_at_any_moment(command: Command, database: str, tmp_path: Path, method: str, moment: int) -> None:
     chance = random.Random(f"{method} {moment}")
     arguments = ("run", "--dsn", database, "--cvs", "80", "--start-method", method, "--batch", "8", "--json")

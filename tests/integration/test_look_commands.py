@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -100,6 +101,59 @@ def test_an_unknown_verdict_is_a_usage_error_that_names_the_nearest() -> None:
     code, _, err = cvdebug("explain", "rayon-fork-deadlok")
     assert code == 2
     assert "Did you mean rayon-fork-deadlock?" in err
+
+
+# whatever happens
+
+# Ctrl-C in the middle of the imports, at one that every command needs.
+INTERRUPTED = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+from cvdebug.tui.__main__ import main
+main()
+"""
+DEFECT = """
+import sys
+from cvdebug.tui import cli
+from cvdebug.tui.__main__ import main
+def broken():
+    raise KeyError("password=hunter2\\x1b[31m")
+cli.main = broken
+main()
+"""
+
+
+def run_python(code: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-P", "-c", code, *arguments]
+    env = os.environ | variables
+    return subprocess.run(line, capture_output=True, text=True, timeout=60, check=False, env=env)
+
+
+def test_ctrl_c_while_importing_is_no_traceback() -> None:
+    done = run_python(INTERRUPTED, "ps")
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_ctrl_c_stays_ignored_for_whom_a_shell_has_it_ignored() -> None:
+    """As with a command of a script that ends in `&`."""
+    ignored = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)" + INTERRUPTED
+    done = run_python(ignored, "explain", "deadlock")
+    assert done.returncode == 0
+    assert done.stdout.startswith("deadlock")
+
+
+def test_a_defect_is_a_sentence_that_says_how_to_report_it() -> None:
+    done = run_python(DEFECT)
+    assert done.returncode == 1
+    assert "a defect of cvdebug" in done.stderr
+    assert "KeyError: 'password=***" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "hunter2" not in done.stderr
+    assert "Traceback" in run_python(DEFECT, CVDEBUG_TRACEBACK="1").stderr
 
 
 # late imports

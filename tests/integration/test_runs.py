@@ -68,7 +68,9 @@ def test_a_run_goes_through_every_phase_and_leaves_no_spool(command: Command, da
     assert command.spools() == []
 
 
-@pytest.mark.parametrize("method", ["spawn", "forkserver", "thread"])
+@pytest.mark.parametrize(
+    "method", ["spawn", *(pytest.param(method, marks=pytest.mark.slow) for method in ("forkserver", "thread"))]
+)
 def test_the_toggle_harms_no_other_start_method(command: Command, database: str, method: str) -> None:
     assert_loaded(database, hang(command, database, "--start-method", method))
 
@@ -104,7 +106,14 @@ def test_on_and_fork_is_proven_dead_with_every_vector_kept(command: Command, dat
     assert command.spools() == []
 
 
-@pytest.mark.parametrize("strategy", [s for s in Strategy if s is not Strategy.UNBLOCK])
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        pytest.param(s, marks=() if s in (Strategy.RELEASE, Strategy.SERIAL) else pytest.mark.slow)
+        for s in Strategy
+        if s is not Strategy.UNBLOCK
+    ],
+)
 def test_every_fix_completes_without_embedding_again(command: Command, database: str, strategy: Strategy) -> None:
     result = hang(command, database, "--fix", "--fix-with", strategy)
     assert_loaded(database, result)

@@ -101,6 +101,7 @@ def test_what_was_not_found_cannot_run_or_makes_no_sense(tmp_path: Path) -> None
         (("--on-hang", "weep", "--", "true"), 2, "weep"),
         (("--no-such-flag", "true"), 2, "--no-such-flag"),
         (("--report", "report.txt", "--", "true"), 2, "suffix"),
+        (("--dsn", "garbage", "--", "true"), 2, "dsn"),
     ):
         done = watch(*arguments)
         assert (done.returncode, done.stdout) == (code, "")
@@ -342,7 +343,7 @@ def test_a_hang_is_said_once_and_the_command_goes_on(mark: str, tmp_path: Path) 
         words = [process.stderr.readline() for _ in range(3)]
         assert words[0].startswith("cvdebug: rayon-fork-deadlock (proven): ")
         assert all(f"PID {worker}" in words[1] for worker in workers)
-        assert words[2].startswith("  evidence: ")
+        assert words[2].startswith("  where: ")
         until((tmp_path / "report.md").exists)
         assert len(marked(mark)) == 4
         process.terminate()
@@ -378,13 +379,15 @@ def test_a_hanging_test_suite_in_ci(mark: str, tmp_path: Path) -> None:
         "            held.set(); threading.Event().wait()\n"
         "    threading.Thread(target=hold).start(); held.wait()\n"
         "    if (pid := os.fork()) == 0:\n"
-        "        lock.acquire()\n"
+        "        lock.acquire()  # password='hunter2'\n"
         "    os.waitpid(pid, 0)\n"
     )
     pytest_line = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:timeout", str(tmp_path))
     done = watch("--on-hang", "kill", "--", *pytest_line, cwd=tmp_path)
     assert done.returncode == 124
     assert "lock-held-across-fork (proven)" in done.stderr
+    assert "at test_it (test_it.py:10): lock.acquire()  # password=***" in done.stderr
+    assert "hunter2" not in done.stderr
     assert marked(mark) == []
 
 

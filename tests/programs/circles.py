@@ -1,4 +1,4 @@
-"""Proven deadlocks that belong to no class with a name.
+"""Deadlocks that belong to no class of their own, or to one only at a second glance.
 
     circles.py MODE
 
@@ -7,9 +7,11 @@ Prints `ready PID...` and then gets stuck.
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
 import queue
+import signal
 import socket
 import sys
 import threading
@@ -107,12 +109,53 @@ def queues() -> None:
     here.put(there.get())
 
 
+def itself() -> None:
+    """Both ends of a connection are in one loop, and each waits for the end of what the other one says."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await reader.readuntil(b"end"))
+
+    async def ask() -> None:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(b"begin")
+        await writer.drain()
+        ready()
+        await reader.readuntil(b"end")
+
+    asyncio.run(ask())
+
+
+def forked() -> None:
+    """A lock was held at the fork, and the child has inherited the handler by which the parent ends."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
+    lock, held, done = threading.Lock(), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lock:
+            held.set()
+            done.wait()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait()
+    if (pid := os.fork()) == 0:
+        with lock:
+            os._exit(0)
+    done.set()
+    holder.join()
+    ready(pid)
+    os.waitpid(pid, 0)
+
+
 MODES: dict[str, Callable[[], object]] = {
     "messages": messages,
     "sockets": sockets,
     "shared-locks": shared_locks,
     "conditions": conditions,
     "queues": queues,
+    "itself": itself,
+    "forked": forked,
 }
 
 if __name__ == "__main__":

@@ -259,6 +259,30 @@ def listen(dsn: str) -> None:
         pass
 
 
+def long_query(dsn: str) -> None:
+    connection = connect(dsn)
+    ready(connection.info.backend_pid)
+    connection.execute("SELECT pg_sleep(10000)")
+
+
+def long_query_async(dsn: str) -> None:
+    async def main() -> None:
+        connection = await psycopg.AsyncConnection.connect(dsn, autocommit=True)
+        ready(connection.info.backend_pid)
+        await connection.execute("SELECT pg_sleep(10000)")
+
+    asyncio.run(main())
+
+
+def listen_select(dsn: str) -> None:
+    """Waits for notifications in a loop of its own."""
+    connection = connect(dsn)
+    connection.execute("LISTEN news")
+    ready()
+    while True:
+        select.select([connection.fileno()], [], [])
+
+
 def slow_index(dsn: str, workers: int = 0) -> None:
     connection = connect(dsn)
     connection.execute("CREATE EXTENSION IF NOT EXISTS vector")

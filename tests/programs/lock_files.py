@@ -45,6 +45,12 @@ def flock(path: str) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
 
 
+def twice(path: str) -> None:
+    with open(path, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        flock(path)
+
+
 def posix(path: str) -> None:
     """The record lock of a child that waits, held by its parent, which waits for it."""
     with open(path, "w") as file:
@@ -116,6 +122,7 @@ KINDS: dict[str, Callable[[str], None]] = {
     "brief-holder": holding(lambda: time.sleep(100)),
     "flock": flock,
     "posix": posix,
+    "twice": twice,
     "thread": thread,
     "library": library,
     "hub": hub,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -87,6 +88,13 @@ def full_monitored() -> None:
         child.wait()
 
 
+def full_asked_to_end() -> None:
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
+    with subprocess.Popen([sys.executable, "-c", FLOOD], stdout=subprocess.PIPE) as child:
+        ready(child.pid)
+        child.wait()
+
+
 def fill(queue: multiprocessing.Queue[bytes], count: int) -> None:
     for _ in range(count):
         queue.put(b"x" * (SIZE // count))
@@ -154,6 +162,12 @@ def eof_leftover() -> None:
     """A shell that has ended has left a program behind, and with it its output."""
     ready()
     subprocess.run(["sh", "-c", "sleep 600 & echo started"], stdout=subprocess.PIPE, check=True)
+
+
+def eof_leftover_both() -> None:
+    """The same with the errors as well, which are read together."""
+    ready()
+    subprocess.run(["sh", "-c", "sleep 600 & echo started"], capture_output=True, check=True)
 
 
 def eof_leaked() -> None:

@@ -133,6 +133,59 @@ def held_by_parent(context: BaseContext, options: argparse.Namespace) -> None:
         wait_for(start(context, take, lock, options.waiters))
 
 
+def take_and_end(lock: Any) -> None:
+    lock.acquire()
+
+
+def give_back(lock: Any) -> None:
+    time.sleep(600)
+    lock.release()
+
+
+def acquire(lock: Any) -> None:
+    lock.acquire()
+
+
+def handed_on(context: BaseContext, options: argparse.Namespace) -> None:
+    """Who took it has ended, and another process will give it back."""
+    lock = context.Lock()
+    (first,) = start(context, take_and_end, lock, 1)
+    first.join()
+    wait_for([*start(context, acquire, lock, options.waiters), *start(context, give_back, lock, 1)])
+
+
+def unwritten(context: BaseContext, options: argparse.Namespace) -> None:
+    """The process that should have put an item has ended."""
+    items = context.Queue()
+    (producer,) = start(context, lambda _items: None, items, 1)
+    producer.join()
+    ready(os.getpid())
+    items.get()
+
+
+def unset(context: BaseContext, options: argparse.Namespace) -> None:
+    """An event that a handler sets."""
+    event = context.Event()
+    signal.signal(signal.SIGTERM, lambda *_: event.set())
+    ready(os.getpid())
+    event.wait()
+
+
+def finish_slowly(items: Any) -> None:
+    items.get()
+    time.sleep(600)
+    items.task_done()
+
+
+def joined(context: BaseContext, options: argparse.Namespace) -> None:
+    """The parent waits until the item of a queue is done."""
+    items = context.JoinableQueue()
+    (consumer,) = start(context, finish_slowly, items, 1)
+    items.put(1)
+    ready(consumer.pid)
+    items.join()
+
+
 def full(context: BaseContext, options: argparse.Namespace) -> None:
     """A Queue of one item is full, and the one who put it has ended."""
     items = context.Queue(1)
@@ -143,7 +196,8 @@ def full(context: BaseContext, options: argparse.Namespace) -> None:
 
 def signalled(context: BaseContext, options: argparse.Namespace) -> None:
     """A semaphore at 0 that nobody raises: nobody owns it."""
-    wait_for(start(context, take, context.Semaphore(0), options.waiters))
+    semaphore = context.Semaphore(0)  # with spawn its name goes with the object
+    wait_for(start(context, take, semaphore, options.waiters))
 
 
 def idle(context: BaseContext, options: argparse.Namespace) -> None:
@@ -172,6 +226,10 @@ KINDS: dict[str, Callable[[BaseContext, argparse.Namespace], None]] = {
     "pool": pool,
     "held": held,
     "held-by-parent": held_by_parent,
+    "handed-on": handed_on,
+    "unwritten": unwritten,
+    "unset": unset,
+    "joined": joined,
     "full": full,
     "signalled": signalled,
     "idle": idle,

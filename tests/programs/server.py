@@ -82,18 +82,21 @@ def timer() -> None:
     done.wait()
 
 
-def threaded(server: socket.socket) -> None:
-    """An HTTP server whose handler waits for something that nobody does."""
+def threaded(action: Callable[[], object]) -> Callable[[socket.socket], None]:
+    """An HTTP server that has a thread for each request, and looks twice a second whether it shall end."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            wait()
+            action()
 
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler, bind_and_activate=False)
-    http.socket.close()
-    http.socket = server
-    with http:
-        http.serve_forever(poll_interval=FOR_EVER_S)
+    def serve(server: socket.socket) -> None:
+        http = ThreadingHTTPServer(("127.0.0.1", 0), Handler, bind_and_activate=False)
+        http.socket.close()
+        http.socket = server
+        with http:
+            http.serve_forever()
+
+    return serve
 
 
 def aio(sleep_s: float) -> Callable[[socket.socket], None]:
@@ -117,7 +120,8 @@ BEHAVIOURS: dict[str, Callable[[socket.socket], None]] = {
     "unaccepted": unaccepted,
     "unread": unread,
     "dropped": dropped,
-    "threaded": threaded,
+    "threaded": threaded(wait),
+    "threaded-sleeps": threaded(lambda: time.sleep(SLOW_S)),
     "async-forgets": aio(FOR_EVER_S),
     "sleeps": answering(lambda: time.sleep(SLOW_S)),
     "computes": answering(compute),

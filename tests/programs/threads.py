@@ -11,6 +11,7 @@ import asyncio
 import multiprocessing
 import multiprocessing.pool
 import queue
+import signal
 import sys
 import threading
 import time
@@ -18,6 +19,7 @@ import urllib.request
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 FORK = multiprocessing.get_context("fork")
 
@@ -123,6 +125,36 @@ def locks_monitored() -> None:
     started(nested, meeting, one, other)
     ready()
     nested(meeting, other, one)
+
+
+def locks_asked_to_end() -> None:
+    """The main thread, which joins, would end the program when it is asked to."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
+    locks_in_threads()
+
+
+def locks_twice_forked() -> None:
+    """A forked worker takes its own lock twice: nobody held it at the fork."""
+    worker = FORK.Process(target=locks_twice)
+    worker.start()
+    worker.join()
+
+
+def locks_beside_server() -> None:
+    """A thread that serves could do anything, were it asked."""
+    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    started(server.serve_forever, daemon=True)
+    locks_in_threads()
+
+
+def locks_in_threads() -> None:
+    meeting = threading.Barrier(3)
+    one, other = threading.Lock(), threading.Lock()
+    threads = [started(nested, meeting, one, other), started(nested, meeting, other, one)]
+    meeting.wait()
+    ready()
+    for thread in threads:
+        thread.join()
 
 
 def locks_below_main() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -275,10 +276,37 @@ def idle_pool() -> None:
     sys.stdin.read()
 
 
+def handler_releases() -> None:
+    """A lock that is taken a second time to wait for a request to end."""
+    running, other = threading.Lock(), threading.Lock()
+    signal.signal(signal.SIGTERM, lambda number, frame: running.release())
+    running.acquire()
+    meeting = threading.Barrier(2)
+
+    def take() -> None:
+        with other:
+            meeting.wait()
+            running.acquire()
+
+    started(take)
+    meeting.wait()
+    ready()
+    with other:
+        pass
+
+
+def slow_leftover() -> None:
+    """What a shell has left behind keeps its output only for a while."""
+    ready()
+    subprocess.run(["sh", "-c", "sleep 30 & echo started"], stdout=subprocess.PIPE, check=True)
+
+
 MODES: dict[str, Callable[[], object]] = {
     name.replace("_", "-"): action
     for name, action in list(globals().items())
-    if name.startswith(("holder_", "joins_", "tasks_", "slow_", "shell_", "command_", "loop_", "exit_", "idle_"))
+    if name.startswith(
+        ("holder_", "joins_", "tasks_", "slow_", "shell_", "command_", "loop_", "exit_", "idle_", "handler_")
+    )
 }
 
 if __name__ == "__main__":

@@ -201,6 +201,15 @@ def test_a_handler_in_a_program_that_is_not_python_may_do_anything() -> None:
     assert dead(close(first, again(first))) == set()
 
 
+@pytest.mark.parametrize(("program", "dead"), [("make", True), ("supervisord", False)])
+def test_a_handler_of_make_only_ends_what_it_started(program: str, dead: bool) -> None:
+    processes = process(10, caught=(signal.SIGTERM, signal.SIGCHLD)), process(11, ppid=10)
+    first = tree(processes, {10: wait_for(11), 11: lock(11)}, programs={10: program, 11: "python3"})
+    threads = close(first, again(first)).threads
+    assert not threads[11].live
+    assert threads[10].live is not dead
+
+
 def test_the_wakeup_descriptor_of_a_handler_may_wake_any_reader_of_its_process() -> None:
     processes = (process(10, tids=(12,), caught=(signal.SIGTERM,)),)
     first = tree(processes, {10: lock(op=0x89), 12: pipe(10)})

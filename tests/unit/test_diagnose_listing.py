@@ -68,6 +68,9 @@ def test_the_locks_that_are_held_at_a_line(source: str, locks: list[tuple[int, s
         ("while True:\n    os.kill(pid, 9)\n    time.sleep(1)  # here", None),
         ("while not done():\n    time.sleep(1)  # here", None),
         ("while True:\n    time.sleep(1)  # here\n    event.set()", None),
+        ("for _ in range(9):\n    time.sleep(1)  # here", ONCE),
+        ("for _ in steps:\n    time.sleep(1)  # here", None),
+        ("while True:\n    for thread in threads:\n        print(thread.is_alive())\n    time.sleep(1)  # here", TALK),
         ("while True:\n    pass  # here\n    time.sleep(1)", None),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from cvdebug.core.diagnose.card import Card
-from cvdebug.core.diagnose.case import Case, Variable
+from cvdebug.core.diagnose.case import Case, Variable, who
 from cvdebug.core.diagnose.closure import close
 from cvdebug.core.diagnose.judge import judge
 from cvdebug.core.diagnose.listing import Idleness
@@ -329,6 +329,16 @@ def test_facts_that_differ_stay_with_their_process() -> None:
     (merged,) = merge([one, two])
     assert "worker 10 (PID 10): Python line: embed_all at /home/me/pipeline.py:214" in merged.evidence
     assert "worker 11 (PID 11): Python line: embed_all at /home/me/pipeline.py:99" in merged.evidence
+
+
+def test_what_holds_of_several_threads_is_told_once() -> None:
+    one = verdict(RUST, LIBC, LATCH, LINE, pid=10)
+    culprits = tuple(msgspec.structs.replace(one.culprits[0], tid=tid) for tid in (10, 11))
+    lines = [f"{who(culprit)}: {fact}" for culprit, fact in ((culprits[0], "rests"), (culprits[1], "rests"))]
+    (merged,) = merge(
+        [msgspec.structs.replace(one, culprits=culprits, evidence=(*lines, f"{who(culprits[1])}: sings"))]
+    )
+    assert merged.evidence == ("each of them: rests", f"{who(culprits[1])}: sings")
 
 
 def test_nothing_merges_into_nothing() -> None:

@@ -9,8 +9,10 @@ from collections.abc import Callable
 
 import psutil
 import pytest
+from cvdebug.core.errors import ObserveError
 from cvdebug.core.model import WaitKind
-from cvdebug.core.observe import kernel, permissions, tree
+from cvdebug.core.observe import kernel, permissions, programs, target, tree
+from cvdebug.core.observe.glance import Glance
 from cvdebug.core.observe.permissions import Credentials, why_refused
 
 PTRACE, NET_ADMIN = 1 << 19, 1 << 12
@@ -26,7 +28,7 @@ def somebody(uid: int, *, effective: int = 0, permitted: int = 0, gid: int | Non
 def test_another_user() -> None:
     why, remedy = why_refused(somebody(1000), somebody(0), owned_by_root=True)
     assert why == "it belongs to user root"
-    assert "sudo -u root" in remedy
+    assert "sudo cvdebug" in remedy
 
 
 def test_another_user_that_has_no_name() -> None:
@@ -149,6 +151,21 @@ def test_another_system_gives_what_psutil_does() -> None:
 def test_a_tree_that_is_gone_elsewhere() -> None:
     assert tree.take(2**22 + 1).processes == ()
     assert tree.members(2**22 + 1) == []
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_programs_are_found_and_followed_elsewhere() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        assert target.target(str(child.pid)) == child.pid
+        assert os.getpid() not in programs.roots()
+        assert tree.snapshot(child.pid)[0].pid == child.pid
+        processes, resting = Glance().look(child.pid)
+        child.communicate(b"\n")
+    assert [*processes] == [child.pid]
+    assert not resting
+    with pytest.raises(ObserveError, match="there is none"):
+        target.target(str(2**22 + 1))
+    assert target.booted_at() == 0.0
 
 
 @pytest.mark.usefixtures("elsewhere")

@@ -23,6 +23,7 @@ FORMS = (
     "AWS_SECRET_ACCESS_KEY={} python x.py",
     'client = Client(token="{}", retries=3)',
     "{{'password': '{}', 'user': 'x'}}",
+    "git clone https://{}@example.org/x.git",
     "https://example.org/x?access_token={}&y=1",
     "curl -H 'X-Api-Key: {}'",
     "ALTER ROLE cvs PASSWORD '{}'",

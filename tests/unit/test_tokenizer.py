@@ -26,6 +26,7 @@ def _saved(tokenizer: Tokenizer, path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_training_again_gives_the_shipped_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["train", str(tmp_path / "again.json")])
     train.main()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...model import Certainty, Remedy, Verdict, WaitKind
-from .. import forks, places
+from .. import forks, launchers, places
 from ..card import Card
 from ..case import Case
 
@@ -66,7 +66,8 @@ def match(case: Case) -> Iterator[Verdict]:
         wait = case.wait(thread.tid)
         if case.without_idle and (thread.tid != thread.pid or any(idler.talks for idler in case.idle.values())):
             continue
-        if forks.awaits_tokio(case, thread.pid):
+        kept = launchers.at_work(case, thread.pid) or launchers.is_kept(case, thread.pid)
+        if kept or forks.awaits_tokio(case, thread.pid):
             continue
         if wait.kind in _SETS and set(wait.pids) <= {thread.pid} and places.in_selector(case, thread.tid):
             others = [tid for tid in places.dead_threads(case, thread.pid) if tid != thread.tid]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from ...model import Certainty, DescriptorKind, Remedy, Verdict, WaitKind
@@ -49,10 +48,6 @@ CARD = Card(
     ),
 )
 
-# A program may well wait on an idle connection, for notifications; then its own code asks for that.
-_OWN_WAIT = re.compile(r"\b(select|poll|notif\w*|wait\w*|recv\w*)\b", re.IGNORECASE)
-_LOOPS = ("/select.py", "/selectors.py", "/socket.py", "/ssl.py")
-
 
 def match(case: Case) -> Iterator[Verdict]:
     """Certain, for each thread that waits so; likely when an event loop waits."""
@@ -91,8 +86,7 @@ def _verdicts(case: Case, pid: int, holders: list[int], party: Party, *, alone: 
 def _certainty(case: Case, tid: int, holders: list[int]) -> Certainty | None:
     """None where the program may only listen."""
     pid, kind = case.owner(tid), case.wait(tid).kind
-    frame = case.python_frame(tid)
-    if frame is None:
+    if case.python_frame(tid) is None:
         return None
     if database.in_query(case, tid):
         return Certainty.CERTAIN
@@ -100,8 +94,8 @@ def _certainty(case: Case, tid: int, holders: list[int]) -> Certainty | None:
         # A loop of the child's own has the inherited socket only while psycopg waits for an answer on it.
         inherited = case.processes[pid].forked and case.processes[pid].ppid in holders
         return Certainty.LIKELY if inherited and case.inside(tid, "asyncio/base_events.py", "run_forever") else None
-    own = frame.file.endswith(_LOOPS) or _OWN_WAIT.search(case.sources.get(tid, "poll"))
-    return Certainty.CERTAIN if kind in (WaitKind.POLL, WaitKind.SOCKET) and not own else None
+    asks = kind in (WaitKind.POLL, WaitKind.SOCKET) and not database.is_own_wait(case, tid)
+    return Certainty.CERTAIN if asks else None
 
 
 def _holders(case: Case, inode: int) -> list[int]:

@@ -48,7 +48,7 @@ def match(case: Case) -> Iterator[Verdict]:
 
 def _works(party: Party) -> bool:
     """An idle client may leave a COPY half-way, without being idle in transaction."""
-    if party.is_orphan or party.forgotten or party.state == "prepared":
+    if party.is_orphan or party.is_stopped or party.forgotten or party.state == "prepared":
         return False
     if party.state == "active" and database.command(party).startswith("COPY"):
         return not party.rests

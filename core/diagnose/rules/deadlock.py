@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...model import Certainty, Remedy, Verdict, WaitKind
-from .. import facts, remedies
+from .. import facts, launchers, pace, remedies
 from ..card import Card
 from ..case import Case
 
@@ -24,13 +24,18 @@ CARD = Card(
         "Two looks show the same threads in the same waits, without a context switch between them.",
         "No timer, signal handler, outside process or unseen party could end any of these waits.",
         "No rule with a name fits, or the stacks could not be read.",
+        "Likely instead of proven where a semaphore of multiprocessing has a name, as it has with spawn and forkserver,"
+        " so that somebody else could open it.",
     ),
     fixes=(
         Remedy(
             title="Break the circle where the stacks show it",
             cost="a change of the program: one order for all locks, a timeout, or a reader for every writer",
         ),
-        remedies.SPAWN,
+        Remedy(
+            title="See whether a process or a thread that should have answered ended early",
+            cost="nothing: its traceback is on standard error, and a process's end in Process.exitcode",
+        ),
     ),
     disproof=(
         "A context switch of any of these threads, a new thread in one of the processes, or somebody outside of the"
@@ -46,14 +51,28 @@ def match(case: Case) -> Iterator[Verdict]:
     """Proven, one for each group of dead threads that wait for nobody but each other."""
     graph = case.graph
     for group in (*graph.cycles, *((node,) for node in graph.dead_ends)):
-        tids = [int(node.rpartition("/")[2]) for node in group]
+        tids = _concerned(case, [int(node.rpartition("/")[2]) for node in group])
+        if any(launchers.at_work(case, tid) or launchers.is_kept(case, tid) for tid in tids):
+            continue
         lines = [line for tid in tids[:_SHOWN] for line in _evidence(case, tid)]
         more = len(tids) - _SHOWN
         yield CARD.verdict(
             culprits=[case.culprit(tid) for tid in tids],
             evidence=[*lines, *([f"and {more} threads more wait in the same circle"] if more > 0 else [])],
-            first_aid=remedies.first_aid(case, case.owner(tids[0])) if case.is_dead_child(case.owner(tids[0])) else (),
+            first_aid=_first_aid(case, case.owner(tids[0])),
         )
+
+
+def _concerned(case: Case, tids: list[int]) -> list[int]:
+    """Without those of processes that multiprocessing keeps for itself: they wait for the others."""
+    return [tid for tid in tids if not pace.serves_tree(case, tid)] or tids
+
+
+def _first_aid(case: Case, pid: int) -> tuple[Remedy, ...]:
+    if not case.is_dead_child(pid):
+        return ()
+    alone = case.wait(pid).kind is WaitKind.FUTEX  # for what only a thread that the fork left behind could give
+    return (*remedies.first_aid(case, pid), *((remedies.SPAWN,) if alone else ()))
 
 
 def _evidence(case: Case, tid: int) -> Iterator[str]:

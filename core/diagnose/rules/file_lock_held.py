@@ -9,7 +9,7 @@ from ...observe.lockfiles import PolledLock
 from ...observe.locks import FileLock
 from ...observe.servers import Server
 from ...secrets import redact
-from .. import facts
+from .. import facts, places
 from ..card import Card
 from ..case import Case
 
@@ -27,7 +27,7 @@ CARD = Card(
     conditions=(
         "A thread waits for a lock in flock or fcntl, or polls in filelock without a timeout.",
         "/proc/locks, or the open descriptors, name the owner.",
-        "Every thread of the owner and of its children sleeps, with no timer within five minutes.",
+        "Every thread of the owner and of its children sleeps, with no timer within half an hour.",
     ),
     fixes=(
         Remedy(title="Look at the owner", cost="nothing: looking only reads", command="cvdebug attach OWNER"),
@@ -66,17 +66,31 @@ def match(case: Case) -> Iterator[Verdict]:
 
 
 def _verdict(case: Case, tid: int, owner: int, lines: tuple[str, ...]) -> Verdict:
+    circle = _circle(case, tid, owner)
+    release = Remedy(
+        title="Release the lock before waiting for whoever wants it: take it in one place only",
+        cost="a change of the program",
+    )
+    end = Remedy(
+        title=f"End the owner, PID {owner}",
+        cost="its unfinished work is lost; the kernel releases the lock at once",
+        command=f"kill {owner}",
+    )
     return CARD.verdict(
         culprits=[case.culprit(tid)],
-        evidence=(*lines, *facts.of_stack(case, tid)),
-        first_aid=(
-            Remedy(
-                title=f"End the owner, PID {owner}",
-                cost="its unfinished work is lost; the kernel releases the lock at once",
-                command=f"kill {owner}",
-            ),
-        ),
+        evidence=(*lines, *circle, *facts.of_stack(case, tid)),
+        first_aid=(release,) if circle else (end,),
     )
+
+
+def _circle(case: Case, tid: int, owner: int) -> tuple[str, ...]:
+    """Why the owner can hardly release the lock, where it is the waiter, or waits for it."""
+    pid = case.owner(tid)
+    if owner == pid and len(case.threads(pid)) == 1:
+        return (f"{case.who(tid)}: holds the lock itself, through another open file, and has no other thread",)
+    if owner != pid and any(places.leads_to(case, thread.tid, pid) for thread in case.threads(owner)):
+        return (f"the owner, PID {owner}, waits for PID {pid} in turn",)
+    return ()
 
 
 def _waiters(case: Case, lock: FileLock) -> Iterator[int]:

@@ -22,7 +22,8 @@ CARD = Card(
     ),
     conditions=(
         "py-spy says of a thread that it owns the GIL, and that it sleeps.",
-        "It is in the same wait in two looks and did not move; no timer and nobody outside of the tree ends that wait.",
+        "It is in the same wait in two looks and did not move; no timer and nobody outside of the tree ends that wait,"
+        " and no process of the tree that has something to do of its own.",
         "At least one other thread of the process asks for the GIL, more than 100 times a second, and gets nothing.",
     ),
     fixes=(
@@ -71,7 +72,17 @@ def _sleeps(case: Case, tid: int) -> bool:
     wait = case.wait(tid)
     if wait.timed or (wait.external and wait.kind is not WaitKind.SIGNAL):
         return False
-    if tid not in case.closure.threads or case.moved(tid):
-        return False
-    now = next(thread for thread in case.threads(case.owner(tid)) if thread.tid == tid)
-    return now.state == "S" and now.syscall is not None
+    now = case.thread(tid)
+    still = now is not None and not case.moved(tid) and now.state == "S" and now.syscall is not None
+    return still and not any(pace.lives_alone(case, other) for other in _others(case, tid))
+
+
+def _others(case: Case, tid: int) -> Iterator[int]:
+    """The threads of other processes that may end the wait, directly or through each other. Those of the thread's own
+    process wait for the GIL."""
+    own = case.owner(tid)
+    queue = [pid for pid in case.wait(tid).pids if pid != own]
+    for pid in queue:
+        for thread in case.threads(pid):
+            yield thread.tid
+            queue.extend(other for other in case.wait(thread.tid).pids if other != own and other not in queue)

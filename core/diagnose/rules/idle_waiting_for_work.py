@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from ...model import Certainty, Frame, Remedy, Verdict, WaitKind
 from ...observe.calls import NAMES
-from .. import facts, pace
+from ...observe.peers import Connection
+from .. import database, facts, pace, places
 from ..card import Card
 from ..case import Case, is_call
 
@@ -25,7 +26,7 @@ CARD = Card(
     conditions=(
         "The root's main thread, or those that it waits for in the end, wait for a connection, a request, a message or"
         " a line of input from outside of the tree.",
-        "None of them computes.",
+        "None of them computes, and no threads stand still with locks, each of them taking another one.",
     ),
     fixes=(
         Remedy(title="Give it work: connect, send a message, write a line", cost="none"),
@@ -56,7 +57,6 @@ _PROMPTS = (
     ("/asyncio/__main__.py", "run"),
     ("/cmd.py", "cmdloop"),
 )
-_DEBUGGER = ("/pdb.py", "_cmdloop", "interaction")
 # Servers of the standard library between two requests, and workers between two tasks.
 _SERVERS = (
     ("http/server.py", "handle_one_request"),
@@ -80,7 +80,7 @@ _CONSUMES = frozenset(
 
 def match(case: Case) -> Iterator[Verdict]:
     """Not hung, when those who decide about the root wait for work from outside."""
-    if case.root not in case.processes or pace.busy_python(case, case.root):
+    if case.root not in case.processes or pace.busy_python(case, case.root) or places.may_be_circle(case):
         return
     found = [(tid, why) for tid in _candidates(case) if (why := _idles(case, tid))]
     if found:
@@ -113,15 +113,23 @@ def _idles(case: Case, tid: int) -> str:
         return ""
     if case.moved(tid) and not case.wait(tid).timed:  # it gets work all the time
         return ""
-    return _listens(case, tid) or _reads_input(case, tid) or _by_frames(case, tid)
+    return _listens(case, tid) or _reads_input(case, tid) or database.listening(case, tid) or _by_frames(case, tid)
 
 
 def _listens(case: Case, tid: int) -> str:
     connections = pace.connections(case, tid)
+    if any(_asks_itself(each) for each in connections):
+        return ""
     if case.wait(tid).kind is WaitKind.ACCEPT or any(each.listening for each in connections):
         return "waits for somebody to connect"
     client = any(each.incoming and not each.unread_bytes for each in connections)
     return "waits for the next request of a client that connected to it" if client else ""
+
+
+def _asks_itself(connection: Connection) -> bool:
+    """Whether a process waits for an answer of its own."""
+    own = bool(connection.address) and connection.peer_pids == (connection.pid,)
+    return own and connection.incoming is False and connection.asked is True
 
 
 def _reads_input(case: Case, tid: int) -> str:
@@ -131,7 +139,7 @@ def _reads_input(case: Case, tid: int) -> str:
         return ""
     reads = NAMES.get(seen.syscall[0]) in ("read", "readv", "recvfrom", "recvmsg") and seen.syscall[1] == 0
     polls = wait.kind in _POLLS and _stdin_inode(case, case.owner(tid)) in wait.inodes
-    prompts = any(case.inside(tid, *place) for place in _PROMPTS) and not case.inside(tid, *_DEBUGGER)
+    prompts = any(case.inside(tid, *place) for place in _PROMPTS) and not places.in_debugger(case, tid)
     if prompts or _is_prompt(case, tid, reads=reads):
         return "is at a prompt, and waits for the next command"
     line = pace.source(case, tid)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...model import Certainty, Remedy, Verdict
-from .. import forks, remedies
+from .. import forks, places, remedies
 from ..card import Card
 from ..case import Case
 
@@ -24,7 +24,10 @@ CARD = Card(
         "The process was forked, and none of its threads can ever run again; most often it has only one.",
         "A thread waits without a timeout on one of CPython's locks (futex op 0x189), and no notification is awaited.",
         "Any other thread of the process never ran Python, or rests in the standard library, and so holds no lock.",
-        "No Python signal handler could end the wait, and the lock is not one that logging takes.",
+        "No Python signal handler could end the wait, and the lock is not one that logging takes, nor one that the"
+        " waiting thread holds itself.",
+        "Where only a handler for a signal that asks the program to end could end it, and the lock is taken by"
+        " `with`, it is likely instead of proven.",
     ),
     fixes=(
         remedies.SPAWN,
@@ -53,11 +56,19 @@ CARD = Card(
         "https://github.com/python/cpython/issues/100228",
     ),
     beside_idlers=True,
+    beside_handlers=True,
 )
 
 
 def match(case: Case) -> Iterator[Verdict]:
-    """Proven for each dead forked thread that takes a Python lock, outside of logging."""
+    """Proven for each dead forked thread that takes a Python lock, outside of logging, and does not hold it itself."""
     for wait in forks.waits(case):
-        if forks.in_python_lock(case, wait) and not forks.in_logging(case, wait):
+        named = forks.in_logging(case, wait) or places.takes_again(case, wait.tid)
+        if forks.in_python_lock(case, wait) and not named and not _for_signal(case, wait.tid):
             yield forks.verdict(CARD, case, wait)
+
+
+def _for_signal(case: Case, tid: int) -> bool:
+    """Whether a handler may release what it takes: not in a `with`, which releases its lock itself."""
+    entered = case.sources.get(tid, "").startswith("with ") or case.innermost(tid, places.THREADING, "__enter__")
+    return case.without_handlers and not entered

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 from ...model import Certainty, Remedy, Verdict, WaitKind
 from .. import facts, pace, places
@@ -44,10 +45,11 @@ def match(case: Case) -> Iterator[Verdict]:
     """Not hung, for each lock that is waited for where a possible holder lives by itself."""
     if case.root not in case.processes:
         return
+    locks = _Locks(case)
     for tid in case.awaited:
         if tid not in case.closure.threads or case.moved(tid):
             continue
-        holders = _holders(case, tid)
+        holders = _holders(case, tid, locks)
         if holders:
             yield CARD.verdict(
                 culprits=[case.culprit(holder) for holder in holders],
@@ -59,26 +61,41 @@ def match(case: Case) -> Iterator[Verdict]:
             )
 
 
-def _holders(case: Case, tid: int) -> tuple[int, ...]:
+class _Locks:
+    """What is asked of a process once, however many of its threads wait."""
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+        self.wanted = cache(self._wanted)
+        self.active = cache(self._active)
+
+    def _wanted(self, pid: int) -> frozenset[int]:
+        """The addresses of the locks that its threads wait for."""
+        tids = [thread.tid for thread in self._case.threads(pid)]
+        return frozenset(self._case.wait(tid).address for tid in tids if places.takes_lock(self._case, tid))
+
+    def _active(self, pid: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Its threads that are busy, and those that go on by themselves."""
+        case = self._case
+        tids = [each.tid for each in case.threads(pid) if each.tid not in case.idle or case.held.get(each.tid)]
+        return tuple(t for t in tids if pace.is_busy(case, t)), tuple(t for t in tids if _goes_on(case, t))
+
+
+def _holders(case: Case, tid: int, locks: _Locks) -> tuple[int, ...]:
     """The threads that may hold the lock and go on by themselves, the busy ones alone where there are some."""
     pid = case.owner(tid)
     if places.takes_lock(case, tid):
-        others = [thread.tid for thread in case.threads(pid) if thread.tid != tid]
-        if any(_takes_another(case, tid, other) for other in others):
+        if locks.wanted(pid) - {case.wait(tid).address}:
             return ()
+        where: tuple[int, ...] = (pid,)
     elif pace.takes_shared_lock(case, tid):
-        others = [thread.tid for other in case.wait(tid).pids if other != pid for thread in case.threads(other)]
+        where = tuple(other for other in case.wait(tid).pids if other != pid)
     else:
         return ()
-    others = [other for other in others if other not in case.idle or case.held.get(other)]
-    busy = tuple(other for other in others if pace.is_busy(case, other))
+    busy = tuple(other for each in where for other in locks.active(each)[0] if other != tid)
     if not busy and tid == case.root and pace.caught_signals(case, tid) & pace.ALARMS:
         return ()  # a timer is the likelier end of its wait than somebody who sleeps
-    return busy or tuple(other for other in others if _goes_on(case, other))
-
-
-def _takes_another(case: Case, tid: int, other: int) -> bool:
-    return places.takes_lock(case, other) and case.wait(other).address != case.wait(tid).address
+    return busy or tuple(other for each in where for other in locks.active(each)[1] if other != tid)
 
 
 def _goes_on(case: Case, tid: int) -> bool:

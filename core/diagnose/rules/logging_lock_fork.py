@@ -55,6 +55,7 @@ CARD = Card(
         "https://github.com/python/cpython/pull/13170",
     ),
     beside_idlers=True,
+    beside_handlers=True,
 )
 
 

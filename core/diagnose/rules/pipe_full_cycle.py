@@ -24,7 +24,8 @@ CARD = Card(
         "A process that holds the reading end waits, directly or through other processes, for the one that writes.",
         "Nobody else holds the reading end who could still read, and no timer, signal handler or living thread could"
         " end either wait.",
-        "Where only threads live that sleep in a loop and read nothing, it is likely instead of proven.",
+        "Where only threads live that sleep in a loop and read nothing, or only a handler for a signal that asks the"
+        " program to end could end a wait, it is likely instead of proven.",
     ),
     fixes=(
         Remedy(
@@ -54,6 +55,7 @@ CARD = Card(
     ),
     yields_to=("queue-join-before-drain",),
     beside_idlers=True,
+    beside_handlers=True,
 )
 
 # Waits for another process; a lock or a sleep is none.

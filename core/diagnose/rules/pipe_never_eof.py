@@ -24,12 +24,13 @@ CARD = Card(
         " comes. Python closes descriptors in programs that it starts (PEP 446), but not in what it only forks."
     ),
     conditions=(
-        "A thread waits without a timeout for data on a pipe, in two looks.",
+        "A thread waits without a timeout for data on a pipe, in two looks, and not for an item of a queue.",
         "The write end is held only by its own process, or by dead processes that wait for the reader's end.",
         "Where another process holds it that lives, and only sleeps, it is likely if that one is a leftover: a started"
         " program whose parent is gone, or one that is no interpreter and has inherited the pipe with a number above 2"
-        " that is not in its arguments, so that it cannot know of it; or if it stands in an endless loop that only"
-        " sleeps, and prints nothing. Who is above the reader, and may have made the pipe for it, is none.",
+        " that is in neither its arguments nor its environment, so that it cannot know of it, and no timer ends its"
+        " sleep within a minute; or if it stands in an endless loop that only sleeps, and prints nothing. Who is above"
+        " the reader, and may have made the pipe for it, is none.",
     ),
     fixes=(
         Remedy(
@@ -60,26 +61,29 @@ CARD = Card(
 _POOLS = (("/pool.py", "_handle_results"), ("futures/process.py", "run"), ("futures/process.py", "_process_worker"))
 _SLEEPS = frozenset({"nanosleep", "clock_nanosleep", "pause"})
 _STANDARD_FDS = 2
+# Whoever is back this soon may close the pipe then.
+_LONG_S = 60.0
 _LOOP = Idleness(endless=True, talks=False)
 
 
 def match(case: Case) -> Iterator[Verdict]:
     """Proven for dead readers that keep the pipe open themselves, likely where a leftover does."""
     for tid, wait in case.first.waits.items():
-        if wait.kind is not WaitKind.PIPE_READ or tid not in case.closure.threads or _in_pool(case, tid):
+        if not _reads(case, tid) or tid not in case.closure.threads or _takes_items(case, tid):
             continue
         others = [pid for pid in wait.pids if pid != case.owner(tid)]
         if case.is_dead(tid):
-            if all(_waits_for_end(case, other, tid) for other in others):
+            if wait.kind is WaitKind.PIPE_READ and all(_waits_for_end(case, other, tid) for other in others):
                 yield _verdict(case, tid, others, Certainty.PROVEN)
-        elif others and not wait.timed and not case.moved(tid):
+        elif others and not wait.timed and not wait.external and not case.moved(tid):
             above = _above(case, case.owner(tid))
             if all(pid not in above and _is_leftover(case, pid, tid) for pid in others):
                 yield _verdict(case, tid, others, Certainty.LIKELY)
 
 
 def _verdict(case: Case, tid: int, others: list[int], certainty: Certainty) -> Verdict:
-    pipe = f"pipe {case.wait(tid).inodes[0]} is held open by"
+    inodes = case.wait(tid).inodes
+    pipe = f"{'pipes' if inodes[1:] else 'pipe'} {' and '.join(map(str, inodes))}, held open by"
     lines = [*places.described(case, [tid]), *(f"{pipe} PID {pid} ({_command(case, pid)})" for pid in others)]
     if not others:
         lines.append(f"{pipe} its reader, PID {case.owner(tid)}, and nobody else")
@@ -89,13 +93,22 @@ def _verdict(case: Case, tid: int, others: list[int], certainty: Certainty) -> V
     return CARD.verdict(culprits=culprits, evidence=lines, certainty=certainty)
 
 
+def _reads(case: Case, tid: int) -> bool:
+    """Whether a thread waits for data on a pipe, or on both outputs of a program that it has started."""
+    kind = case.wait(tid).kind
+    both = kind is WaitKind.POLL and case.inside(tid, "/subprocess.py", "_communicate")
+    return both or kind is WaitKind.PIPE_READ
+
+
 def _command(case: Case, pid: int) -> str:
     process = case.processes.get(pid)
     return " ".join(process.cmdline) if process else case.first.titles.get(pid, "")
 
 
-def _in_pool(case: Case, tid: int) -> bool:
-    return any(case.inside(tid, file, name) for file, name in _POOLS)
+def _takes_items(case: Case, tid: int) -> bool:
+    """A queue's reader keeps the write end as well, and waits for an item."""
+    frames = [*_POOLS, *((file, "get") for file in places.QUEUES)]
+    return any(case.inside(tid, file, name) for file, name in frames)
 
 
 def _waits_for_end(case: Case, holder: int, reader: int) -> bool:
@@ -122,11 +135,16 @@ def _is_leftover(case: Case, pid: int, reader: int) -> bool:
     tids = [thread.tid for thread in case.threads(pid)]
     if all(tid in case.idle and case.idle[tid] == _LOOP for tid in tids):
         return True
-    sleeps = all(case.wait(tid).kind in (WaitKind.SLEEP, WaitKind.SIGNAL) and not case.moved(tid) for tid in tids)
-    if not sleeps or case.processes[pid].forked:
+    if not all(_sleeps_long(case, tid) for tid in tids) or case.processes[pid].forked:
         return False  # a fork knows the pipe, and may write to it
     is_orphan = pid != case.root and case.parent(pid) is None
     return (is_orphan and not _reads_input(case, reader)) or _is_leaked(case, pid, case.wait(reader))
+
+
+def _sleeps_long(case: Case, tid: int) -> bool:
+    wait = case.wait(tid)
+    long = wait.rest_s is None or wait.rest_s >= _LONG_S
+    return wait.kind in (WaitKind.SLEEP, WaitKind.SIGNAL) and long and not case.moved(tid)
 
 
 def _is_orphan_outside(case: Case, pid: int) -> bool:
@@ -142,8 +160,8 @@ def _is_orphan_outside(case: Case, pid: int) -> bool:
 
 def _reads_input(case: Case, tid: int) -> bool:
     """Whether a thread reads its process's standard input, which somebody else has given to it."""
-    thread = next(thread for thread in case.threads(case.owner(tid)) if thread.tid == tid)
-    return thread.syscall is not None and thread.syscall[1] == 0
+    thread = case.thread(tid)
+    return thread is not None and thread.syscall is not None and thread.syscall[1] == 0
 
 
 def _is_leaked(case: Case, pid: int, wait: Wait) -> bool:
@@ -151,5 +169,8 @@ def _is_leaked(case: Case, pid: int, wait: Wait) -> bool:
     items = case.first.descriptors.get(pid, ())
     numbers = [item.fd for item in items if item.kind is DescriptorKind.PIPE and item.inode in wait.inodes]
     told = {int(number) for argument in case.processes[pid].cmdline for number in re.findall(r"[0-9]{1,9}", argument)}
+    by_environment = case.surroundings.told.get(pid)
+    if by_environment is None or not by_environment.isdisjoint(numbers):
+        return False
     is_interpreter = case.first.programs.get(pid, "").startswith(INTERPRETERS)
     return bool(numbers) and not is_interpreter and min(numbers) > _STANDARD_FDS and told.isdisjoint(numbers)

@@ -23,7 +23,9 @@ CARD = Card(
     ),
     conditions=(
         "A thread waits for an answer of a Pool (get, wait, next, or join of a closed Pool), in two looks.",
-        "Three generations of children, or more, came and went within the fraction of a second between the looks.",
+        "Within the fraction of a second between the looks three generations of children came and went, or more; or two"
+        " children ended, or more, one of which had started in that time. Had it answered a task first, as a worker"
+        " with maxtasksperchild does, the Pool would have heard it.",
         "No worker of the Pool lived through both looks.",
         "The Pool's thread _handle_results did nothing in that time, so that not one task was answered.",
     ),
@@ -52,7 +54,7 @@ _GENERATIONS = 3
 def match(case: Case) -> Iterator[Verdict]:
     """Likely for each process that waits for an answer of a Pool whose workers do not stay."""
     generations = _generations(case)
-    if generations < _GENERATIONS:
+    if generations < _GENERATIONS and not _end_early(case):
         return
     for found in pools.pools(case):
         waiters = [tid for tid in found.waiters if not case.moved(tid)]
@@ -76,6 +78,13 @@ def _generations(case: Case) -> int:
     return count
 
 
+def _end_early(case: Case) -> bool:
+    """Whether processes of the tree ended, and one of them had started between the looks."""
+    moments = (frozenset(case.before), *case.seen)
+    ended = frozenset().union(*moments) - case.processes.keys()
+    return len(ended) > 1 and bool(ended - moments[0])
+
+
 def _stays(case: Case, found: Pools) -> bool:
     return any(pid in case.before and pools.calls(case, pid, "worker") for pid in case.processes if pid != found.pid)
 
@@ -85,8 +94,9 @@ def _evidence(case: Case, found: Pools, waiters: list[int], generations: int) ->
         yield f"{case.who(tid)}: waits for an answer of a Pool: {facts.calls(pools.own_frames(case, tid))}"
         yield from facts.of_stillness(case, tid)
     passing = sorted(frozenset().union(*case.seen) - frozenset.intersection(*case.seen))
+    many = f"{generations} generations of " if generations >= _GENERATIONS else ""
     yield (
-        f"{generations} generations of children came and went within {case.gap_s:.2f} s, among them PID"
+        f"{many}children came and went within {case.gap_s:.2f} s, among them PID"
         f" {', '.join(map(str, passing[:6]))} (ps --ppid {found.pid}, twice)"
     )
     for tid in found.replacers:

@@ -24,7 +24,8 @@ CARD = Card(
         "Its process waits at its end, in Queue._finalize_join, for that thread.",
         "A process that could read the queue waits, directly or through others, for that process to end.",
         "Nobody who lives could read the queue, or end one of these waits.",
-        "Where only threads live that sleep in a loop and read nothing, it is likely instead of proven.",
+        "Where only threads live that sleep in a loop and read nothing, or only a handler for a signal that asks the"
+        " program to end could end a wait, it is likely instead of proven.",
     ),
     fixes=(
         Remedy(
@@ -52,6 +53,7 @@ CARD = Card(
         "https://github.com/python/cpython/issues/78321",
     ),
     beside_idlers=True,
+    beside_handlers=True,
 )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ...model import Certainty, Remedy, Verdict
 from ...observe.peers import Connection
 from ...observe.servers import Server
-from .. import facts
+from .. import database, facts
 from ..card import Card
 from ..case import Case
 from ..requests import Request, awaits_head, requests, stage
@@ -28,7 +28,7 @@ CARD = Card(
         "The root's main thread, or one that it waits for, waits for data on connections that its own process made,"
         " without a timeout, or as an HTTP client with one of a minute or more.",
         "The server is on this machine, every thread of it and of its children sleeps in both looks, and none of them"
-        " has a timer within five minutes, a child at work or a request of its own under way; or the server cannot be"
+        " has a timer within half an hour, a child at work or a request of its own under way; or the server cannot be"
         " seen, an HTTP client asked it, and nothing has come for a minute.",
         "The last word on the connection was the client's.",
     ),
@@ -68,6 +68,20 @@ _MESSAGES = "/multiprocessing/connection.py"
 
 def match(case: Case) -> Iterator[Verdict]:
     """Likely for each thread that waits for an answer that nobody works on."""
+    for tid, party in database.answers(case):
+        if party.is_stopped:
+            yield CARD.verdict(
+                culprits=[case.culprit(tid)],
+                evidence=(
+                    f"{case.who(tid)}: {case.wait(tid).text}",
+                    f"{party.words}: it has the program's statement",
+                    f"backend {party.pid}: stopped by a signal or a debugger in both looks (state in /proc/PID/status)",
+                    *facts.of_stack(case, tid),
+                ),
+                first_aid=[
+                    Remedy(title="Let the server process go on", cost="none", command=f"kill -CONT {party.pid}")
+                ],
+            )
     for request in requests(case):
         if not _may_last(request) or _is_messages(case, request) or _waits_for_more(case, request):
             continue

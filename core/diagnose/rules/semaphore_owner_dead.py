@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...model import Certainty, Remedy, Verdict
+from ...model import Certainty, Remedy, Verdict, WaitKind
 from ...observe.semaphores import Semaphore
-from .. import facts
+from .. import facts, pace
 from ..card import Card
 from ..case import Case
 
@@ -25,7 +25,9 @@ CARD = Card(
         "A thread waits without a timeout for a semaphore in shared memory (futex op 0x109) in two looks.",
         "It is a lock: the largest value that its SemLock object knows is 1.",
         "In none of the processes that map it does a SemLock object say that the process holds it.",
-        "Proven when all of them are dead; likely when somebody who could release another one's lock still lives.",
+        "Proven when all of them are dead. Likely when somebody of them lives and none moved, if the waiter takes the"
+        " lock with `with`, or those who live only sleep in a loop: elsewhere a lock may be taken by one process and"
+        " released, in its own time, by another.",
     ),
     fixes=(
         Remedy(
@@ -62,7 +64,10 @@ CARD = Card(
 def match(case: Case) -> Iterator[Verdict]:
     """For each thread that waits for a lock which no living process holds."""
     for tid, semaphore in sorted(case.semaphores.items()):
-        if semaphore.is_lock and semaphore.has_no_owner and not _waits_for_room(case, tid):
+        if not semaphore.is_lock or not semaphore.has_no_owner or _waits_for_room(case, tid):
+            continue
+        certainty = _certainty(case, tid, semaphore)
+        if certainty is not None:
             yield CARD.verdict(
                 culprits=[case.culprit(tid)],
                 evidence=(
@@ -71,8 +76,33 @@ def match(case: Case) -> Iterator[Verdict]:
                     *facts.of_stack(case, tid),
                     _of_owner(semaphore),
                 ),
-                certainty=Certainty.PROVEN if case.is_dead(tid) else Certainty.LIKELY,
+                certainty=certainty,
             )
+
+
+def _certainty(case: Case, tid: int, semaphore: Semaphore) -> Certainty | None:
+    """How sure it is that the owner has ended, of a lock that nobody was seen to hold."""
+    if case.is_dead(tid):
+        return Certainty.PROVEN
+    others = [other for pid in semaphore.taken for other in _living(case, pid)]
+    if any(case.moved(other) for other in others):
+        return None  # it may have been on its way from one owner to the next while it was read
+    # Whoever waits for a semaphore with a name counts as alive: anybody may open it.
+    alone = [o for o in others if pace.lives_alone(case, o) and case.wait(o).kind is not WaitKind.SHARED_FUTEX]
+    return Certainty.LIKELY if not alone or _takes_and_returns(case, tid) else None
+
+
+def _living(case: Case, pid: int) -> Iterator[int]:
+    """Those of a process that may do something, except for what only sleeps in a loop and holds nothing."""
+    for thread in case.threads(pid):
+        idles = thread.tid in case.idle and not case.held.get(thread.tid)
+        if not idles and not case.is_dead(thread.tid):
+            yield thread.tid
+
+
+def _takes_and_returns(case: Case, tid: int) -> bool:
+    """Whether it takes the lock with `with`, so that each owner gives it back by itself."""
+    return case.innermost(tid, "/synchronize.py", "__enter__")
 
 
 def _waits_for_room(case: Case, tid: int) -> bool:

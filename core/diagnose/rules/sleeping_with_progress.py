@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...model import Certainty, Remedy, Verdict
-from .. import facts, pace
+from .. import facts, pace, places
 from ..card import Card
 from ..case import Case
 
@@ -48,7 +48,7 @@ _SHOWN = 3
 def match(case: Case) -> Iterator[Verdict]:
     """Not hung, when a thread that decides about the root takes steps."""
     tids = [tid for tid in pace.deciding(case) if pace.steps(case, tid)]
-    if tids and not pace.busy_python(case, case.root):
+    if tids and not pace.busy_python(case, case.root) and not places.may_be_circle(case):
         yield CARD.verdict(
             culprits=[case.culprit(tid) for tid in tids],
             evidence=[line for tid in tids[:_SHOWN] for line in _evidence(case, tid)],

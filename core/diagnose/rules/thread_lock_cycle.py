@@ -25,7 +25,8 @@ CARD = Card(
         " of a lock, or another one does, so that it holds one.",
         "Where only a thread lives that sleeps in a loop and calls nothing that could release a lock, and the source"
         " shows that the waiting threads hold locks, it is likely instead of proven: a lock may be released by any"
-        " thread, and who holds it cannot be read from outside.",
+        " thread, and who holds it cannot be read from outside. The same holds where the program handles a signal"
+        " that asks it to end, and its main thread is not in the circle.",
     ),
     fixes=(
         Remedy(
@@ -47,6 +48,7 @@ CARD = Card(
     disproof="A context switch of one of these threads, or a further thread in /proc/PID/task, would disprove it.",
     links=("https://docs.python.org/3/library/threading.html#lock-objects",),
     beside_idlers=True,
+    beside_handlers=True,
 )
 
 
@@ -65,11 +67,13 @@ def match(case: Case) -> Iterator[Verdict]:
 
 
 def _is_circle(case: Case, pid: int, takers: list[int], holders: list[int]) -> bool:
+    if case.without_handlers and pid in holders:
+        return False  # a handler runs on the main thread, and may release what that one took
     if case.without_idle:
         return len(holders) > 1 and set(holders) <= set(takers) and _locks(case, holders) > 1
     if len(case.threads(pid)) == 1:
         # After a fork the thread that holds the lock may be one that the child does not have.
-        return bool(holders) and not case.processes[pid].forked
+        return bool(holders) and (not case.processes[pid].forked or places.takes_again(case, takers[0]))
     return _locks(case, takers) > 1 or bool(holders)
 
 

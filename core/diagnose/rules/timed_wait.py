@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...model import Certainty, Remedy, Verdict, WaitKind
-from .. import facts, pace
+from .. import facts, pace, places
 from ..card import Card
 from ..case import Case
 
@@ -50,7 +50,7 @@ _SHOWN = 3
 
 def match(case: Case) -> Iterator[Verdict]:
     """Not hung, when a timer ends a wait that decides about the root."""
-    if pace.busy_python(case, case.root):
+    if pace.busy_python(case, case.root) or places.may_be_circle(case):
         return
     tids = [tid for tid in pace.deciding(case) if _is_timed(case, tid)]
     if tids:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...model import Certainty, Remedy, Verdict
-from .. import facts
+from .. import database, facts
 from ..card import Card
 from ..case import Case
+from ..database import Party
 from ..requests import Request, requests, stage
 
 CARD = Card(
@@ -37,12 +38,23 @@ CARD = Card(
         ),
     ),
     disproof="A server all of whose threads are idle, or one that still sends nothing after a long time.",
-    yields_to=("remote-no-reply",),
+    yields_to=("remote-no-reply", "slow-index-build", "db-lock-active-holder"),
 )
 
 
 def match(case: Case) -> Iterator[Verdict]:
-    """For each thread that waits for an answer."""
+    """For each thread that waits for an answer, of a database too."""
+    for tid, party in database.answers(case):
+        if not party.is_stopped:
+            yield CARD.verdict(
+                culprits=[case.culprit(tid)],
+                evidence=(
+                    f"{case.who(tid)}: {case.wait(tid).text}",
+                    f"{party.words}: it runs a statement for the program",
+                    *_share(party),
+                    *facts.of_stack(case, tid),
+                ),
+            )
     for request in requests(case):
         yield CARD.verdict(
             culprits=[case.culprit(request.tid)],
@@ -53,6 +65,11 @@ def match(case: Case) -> Iterator[Verdict]:
                 *facts.of_stack(case, request.tid),
             ),
         )
+
+
+def _share(party: Party) -> Iterator[str]:
+    if party.backend is not None:
+        yield f"backend {party.pid}: {party.backend.cpu_share:.0%} of a core"
 
 
 def _work(case: Case, request: Request) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from signal import Signals
 
 from ...model import Certainty, Remedy, Verdict, WaitKind
-from .. import facts, pace
+from .. import facts, launchers, pace
 from ..card import Card
 from ..case import Case
 
@@ -23,7 +23,7 @@ CARD = Card(
     conditions=(
         "The root's main thread, or that of a process that it waits for, is in a system call that waits for signals; or"
         " it waits for an event, and its process has a handler for a signal other than Ctrl-C, those of faults, and"
-        " those of timers.",
+        " those of timers; or it waits for an event that only Ctrl-C can end, and a process that it started lives.",
         "It did not move between two looks, and nobody whom it waits for computes.",
     ),
     fixes=(
@@ -39,7 +39,7 @@ CARD = Card(
 )
 
 _LOOPS = (WaitKind.EPOLL, WaitKind.POLL, WaitKind.SELECT)
-_EVENT_WAIT = ("/threading.py", "wait")
+_SHOWN = 3
 _NAMES = {int(number): number.name for number in Signals}
 
 
@@ -52,7 +52,12 @@ def match(case: Case) -> Iterator[Verdict]:
             handled = pace.caught_signals(case, tid)
             yield CARD.verdict(
                 culprits=[case.culprit(tid)],
-                evidence=(*facts.of_wait(case, tid), *_handlers(case, tid, handled), *facts.of_stack(case, tid)),
+                evidence=(
+                    *facts.of_wait(case, tid),
+                    *_handlers(case, tid, handled),
+                    *_at_work(case, tid),
+                    *facts.of_stack(case, tid),
+                ),
             )
 
 
@@ -60,7 +65,12 @@ def _waits(case: Case, tid: int) -> bool:
     handled = pace.caught_signals(case, tid)
     if case.wait(tid).kind is WaitKind.SIGNAL:
         return not (handled and handled <= pace.ALARMS)
-    return bool(handled - pace.ALARMS) and _is_released(case, tid)
+    return (bool(handled - pace.ALARMS) and _is_released(case, tid)) or _waits_for_ctrl_c(case, tid)
+
+
+def _waits_for_ctrl_c(case: Case, tid: int) -> bool:
+    """Whether it only keeps its process, while what it started works. A loop may wait for a task that is lost."""
+    return launchers.waits_for_event(case, tid) and bool(launchers.at_work(case, tid))
 
 
 def _is_released(case: Case, tid: int) -> bool:
@@ -70,15 +80,12 @@ def _is_released(case: Case, tid: int) -> bool:
         return False
     if wait.kind in _LOOPS:  # an event loop with nothing but its own wake-up descriptor
         return set(wait.pids) <= {tid}
-    return wait.kind is WaitKind.FUTEX and _waits_for_event(case, tid)
+    return wait.kind in (WaitKind.FUTEX, WaitKind.SHARED_FUTEX) and launchers.waits_for_event(case, tid)
 
 
-def _waits_for_event(case: Case, tid: int) -> bool:
-    """`Event.wait` called by the program itself, and not from within a queue, an executor or a join."""
-    frames = case.python_frames(tid)
-    outer = [frame for frame in frames if not frame.file.endswith(_EVENT_WAIT[0])]
-    own = len(outer) < len(frames) and case.innermost(tid, *_EVENT_WAIT)
-    return own and bool(outer) and not outer[0].file.endswith(("/queue.py", "/_base.py", "/pool.py"))
+def _at_work(case: Case, tid: int) -> tuple[str, ...]:
+    pids = launchers.at_work(case, tid)[:_SHOWN]
+    return tuple(f"{case.who(tid)}: only Ctrl-C ends its wait; PID {pid}, which it started, lives" for pid in pids)
 
 
 def _handlers(case: Case, tid: int, handled: frozenset[int]) -> tuple[str, ...]:

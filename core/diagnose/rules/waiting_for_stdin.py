@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ...model import Certainty, DescriptorKind, Remedy, Verdict, WaitKind
 from ...observe.calls import NAMES
-from .. import facts
+from .. import facts, places
 from ..card import Card
 from ..case import Case, is_call
 
@@ -80,8 +80,8 @@ def match(case: Case) -> Iterator[Verdict]:
 
 def _reads_stdin(case: Case) -> bool:
     """A terminal with line editing is waited for in select, and then read."""
-    thread = next(thread for thread in case.threads(case.root) if thread.tid == case.root)
-    if thread.syscall is None:
+    thread = case.thread(case.root)
+    if thread is None or thread.syscall is None:
         return False
     name = NAMES.get(thread.syscall[0], "")
     if name in _READS:
@@ -104,11 +104,10 @@ def _only_sleeps(case: Case, tid: int) -> bool:
 
 
 def _at_prompt(case: Case) -> bool:
-    """Whether an interpreter or a program with commands waits for the next one. A debugger's question is one."""
+    """Whether an interpreter or a program with commands waits for the next one. That of a breakpoint is a question."""
     files = [frame.file for frame in case.python_frames(case.root)]
-    return any(part in file for file in files for part in _PROMPTS) or (
-        any(file.endswith("/cmd.py") for file in files) and not any(file.endswith("/pdb.py") for file in files)
-    )
+    commands = any(file.endswith("/cmd.py") for file in files) and not places.in_debugger(case, case.root)
+    return commands or any(part in file for file in files for part in _PROMPTS)
 
 
 def _asks(case: Case) -> bool:
