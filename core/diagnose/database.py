@@ -143,7 +143,7 @@ def is_own_wait(case: Case, tid: int) -> bool:
     frame = case.python_frame(tid)
     if frame is None or in_notifies(case, tid):
         return frame is not None
-    if "/psycopg/" in frame.file:
+    if any("/psycopg/" in each.file for each in case.python_frames(tid)):
         return False
     return frame.file.endswith(_LOOPS) or _OWN_WAIT.search(case.sources.get(tid, "poll")) is not None
 

@@ -73,7 +73,7 @@ def answered(case: Case, tid: int) -> tuple[int, ...]:
 
 def restarted(case: Case) -> frozenset[int]:
     """The workers (PIDs) that came after others ended, and are still starting, of Pools that took in no answer."""
-    found = set()
+    found: set[int] = set()
     for each in pools(case):
         if each.waiters and not any(map(case.moved, each.collectors)):
             later = (pid for pid in case.children.get(each.pid, ()) if pid > max(each.replacers))

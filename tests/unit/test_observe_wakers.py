@@ -208,6 +208,12 @@ def test_a_tcp_peer_in_the_tree_is_known_and_any_other_is_external() -> None:
     assert reading(tcp_world()).external
 
 
+def test_a_poll_set_that_had_gone_when_it_was_read_names_no_descriptor() -> None:
+    held = {(10, 3): (PIPE, 7, READ, b"")}
+    wait = resolve(process(10), Request(kind=WaitKind.POLL, sets=(688772400,), timed=True), Fake(held))
+    assert (wait.text, wait.external, wait.timed) == ("waits in poll", "its poll set was not seen", True)
+
+
 def test_a_poll_set_ends_with_any_of_its_members() -> None:
     held: Held = {(10, 3): pipe(READ), (11, 4): pipe(WRITE), (10, 5): pipe(WRITE, 8), (12, 6): pipe(READ, 8)}
     world = Fake(held, processes=(process(10), process(11), process(12)))
