@@ -39,9 +39,10 @@ END_S = 5.0
 PAUSE_S, SILENCE_S = 0.4, 1.0
 # In these phases the subject waits for the database, and says little.
 IN_DATABASE = (Phase.STORE, Phase.INDEX)
-# What is no hang is said when it lasts and the subject says nothing; work in the database although it counts progress.
+# What is no hang is said when it lasts long and the subject says nothing; work in the database sooner, and although it
+# counts progress.
 DATABASE_WORK = frozenset({"slow-index-build", "db-lock-active-holder"})
-LASTING_S = 3.0
+LASTING_S, LONG_S = 3.0, 10.0
 # The verdict that another session's open transaction holds the lock, which the end of that session would free.
 LOCKED = "db-lock-idle-in-transaction"
 _READ_BYTES = 1 << 16
@@ -181,8 +182,9 @@ class Attempt:
         for verdict in look.verdicts:
             told: tuple[int, ...] = ()
             if verdict.certainty is Certainty.NOT_HUNG:
-                lasts = now_s - self._since_s[verdict.slug] >= LASTING_S
-                if not lasts or not (verdict.slug in DATABASE_WORK or self._is_silent):
+                in_database = verdict.slug in DATABASE_WORK
+                lasts_s = now_s - self._since_s[verdict.slug]
+                if lasts_s < (LASTING_S if in_database else LONG_S) or not (in_database or self._is_silent):
                     continue
             elif verdict.certainty is Certainty.UNDECIDED:
                 continue
