@@ -47,11 +47,6 @@ class ForkedWait(msgspec.Struct, frozen=True, kw_only=True):
     op: int
     library: str = ""
 
-    @property
-    def library_name(self) -> str:
-        """The library without its folder."""
-        return self.library.rpartition("/")[2]
-
 
 def waits(case: Case) -> Iterator[ForkedWait]:
     """Threads of dead forked processes that wait for another thread of their process, of which there is none.

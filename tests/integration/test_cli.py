@@ -68,6 +68,7 @@ def test_bad_input_is_a_sentence(command: Command, database: str, arguments: lis
     assert command.spools() == []
 
 
+@pytest.mark.slow
 def test_an_empty_and_an_unreadable_corpus_are_named(command: Command, database: str, tmp_path: Path) -> None:
     folder = tmp_path / "cvs"
     folder.mkdir()
@@ -122,6 +123,7 @@ def server_dsn_with_password(database: str) -> str:
     return database.replace("postgres@", f"postgres:{SECRET}@")
 
 
+@pytest.mark.slow
 def test_a_resume_with_another_tokenizer_is_refused(command: Command, database: str, tmp_path: Path) -> None:
     hung = command.events("run", "--dsn", database, *SMALL, "--parallelism", "on")
     assert hung.code == 3, hung

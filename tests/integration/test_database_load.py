@@ -161,6 +161,7 @@ def test_a_backend_ended_while_it_indexes_is_tried_again(database: str) -> None:
     assert len(index_names(database)) == 1
 
 
+@pytest.mark.slow
 def test_progress_comes_from_the_server_in_the_callers_thread(database: str) -> None:
     make_table(database)
     rows = make_rows(6000)

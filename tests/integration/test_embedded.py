@@ -245,6 +245,7 @@ def test_pinned_it_outlives_its_users_until_stop(home: Path) -> None:
     assert not processes_of(home)
 
 
+@pytest.mark.slow
 def test_stop_leaves_it_to_those_who_use_it(home: Path) -> None:
     user, dsn = joined(home)
     assert not stop(home)
@@ -252,6 +253,7 @@ def test_stop_leaves_it_to_those_who_use_it(home: Path) -> None:
     finish(user)
 
 
+@pytest.mark.slow
 def test_a_long_path_gets_a_short_socket(home: Path) -> None:
     long = home / ("a" * 80) / ("b" * 80)
     with EmbeddedServer.acquire(long) as server:
@@ -285,6 +287,7 @@ os.setgroups([]); os.setgid(65534); os.setuid(65534)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs to be root")
 def test_root_and_an_ordinary_user_have_a_server_each(open_folder: Path, home: Path) -> None:
@@ -307,6 +310,7 @@ def test_root_and_an_ordinary_user_have_a_server_each(open_folder: Path, home: P
     assert not processes_of(theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs to be root")
 def test_programs_that_the_account_cannot_reach_are_copied(

@@ -43,6 +43,7 @@ def test_a_damaged_spool_never_replaces_good_rows(command: Command, database: st
     assert command.run("runs").code == 0
 
 
+@pytest.mark.slow
 def test_a_run_killed_while_tokenizing_stores_each_chunk_once(command: Command, database: str) -> None:
     process = command.start("run", "--dsn", database, "--cvs", "400", "--json")
     assert process.stdout is not None
@@ -77,6 +78,7 @@ def _is_guardian(pid: int, command: Command) -> bool:
     return b"guardian.py" in line and command.mark.encode() in environment_of(pid)
 
 
+@pytest.mark.slow
 def test_the_time_limit_over_a_held_hang_is_a_hang(command: Command, database: str) -> None:
     held = hang(command, database, "--hold", "--timeout", "6")
     assert held.code == 3, held
@@ -96,6 +98,7 @@ def test_a_server_that_never_answers_can_be_interrupted(command: Command) -> Non
     assert process.returncode == 130
 
 
+@pytest.mark.slow
 def test_a_pipe_in_place_of_a_file_blocks_nothing(command: Command, database: str, tmp_path: Path) -> None:
     fifo = tmp_path / "fifo.toml"
     os.mkfifo(fifo)
@@ -106,7 +109,12 @@ def test_a_pipe_in_place_of_a_file_blocks_nothing(command: Command, database: st
 
 @pytest.mark.parametrize(
     ("form", "redirection", "code"),
-    [("--json", "> /dev/full", 1), ("--plain", "> /dev/full", 1), ("--plain", ">&-", 0), ("--json", ">&- 2>&-", 0)],
+    [
+        ("--json", "> /dev/full", 1),
+        pytest.param("--plain", "> /dev/full", 1, marks=pytest.mark.slow),
+        pytest.param("--plain", ">&-", 0, marks=pytest.mark.slow),
+        pytest.param("--json", ">&- 2>&-", 0, marks=pytest.mark.slow),
+    ],
 )
 def test_odd_output_ends_in_a_sentence(command: Command, database: str, redirection: str, code: int, form: str) -> None:
     line = " ".join([*(f"'{word}'" for word in COMMAND), "run", form, *SMALL, "--dsn", f"'{database}'", redirection])
@@ -116,6 +124,7 @@ def test_odd_output_ends_in_a_sentence(command: Command, database: str, redirect
     assert b"Exception ignored" not in run.stderr
 
 
+@pytest.mark.slow
 def test_an_ascii_terminal_gets_question_marks_not_a_traceback(tmp_path: Path, database: str) -> None:
     command = Command(tmp_path / "home", LC_ALL="C", PYTHONIOENCODING="ascii", PYTHONWARNINGS="error")
     result = command.run("run", "--dsn", database, *SMALL)
@@ -123,6 +132,7 @@ def test_an_ascii_terminal_gets_question_marks_not_a_traceback(tmp_path: Path, d
     assert "Traceback" not in result.err
 
 
+@pytest.mark.slow
 def test_a_deleted_working_folder_does_not_matter(command: Command, database: str, tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
@@ -132,6 +142,7 @@ def test_a_deleted_working_folder_does_not_matter(command: Command, database: st
     assert process.returncode == 0, out + err
 
 
+@pytest.mark.slow
 def test_a_resumed_journal_goes_on_counting(command: Command, database: str) -> None:
     hung = hang(command, database)
     (spool,) = command.spools()
@@ -144,6 +155,7 @@ def test_a_resumed_journal_goes_on_counting(command: Command, database: str) -> 
     assert "nothing to resume" in command.run("resume", "--dsn", database).err
 
 
+@pytest.mark.slow
 def test_a_resume_takes_its_dsn_from_the_environment_and_asks_when_a_password_is_missing(
     tmp_path: Path, database: str
 ) -> None:
