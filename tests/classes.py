@@ -19,16 +19,19 @@ def judged(program: Program, slug: str, certainty: Certainty, *, options: Option
     `ready` is said before a program gets stuck, so that the first looks may say something else, but no other hang.
     """
 
-    def first() -> Verdict | None:
-        found = investigate(program.pid, options).verdicts[0]
-        assert found.slug == slug or not is_hang(found), (found.slug, found.evidence)
-        return found if found.slug == slug else None
+    def look() -> Verdict | None:
+        finding = investigate(program.pid, options)
+        verdict = finding.verdicts[0]
+        if any(culprit.pid in finding.case.no_stacks for culprit in verdict.culprits):
+            return None  # on a busy machine py-spy may miss a moment; what it did not read cannot be named
+        assert verdict.slug == slug or not is_hang(verdict), (verdict.slug, verdict.evidence)
+        return verdict if verdict.slug == slug else None
 
-    found = until(first, deadline_s=30)
+    found, again = until(look, deadline_s=30), until(look, deadline_s=10)
     assert found is not None
-    assert found.certainty is certainty
-    again = investigate(program.pid, options).verdicts[0]
-    assert (again.slug, again.certainty, again.culprits) == (slug, certainty, found.culprits)
+    assert again is not None
+    assert found.certainty is again.certainty is certainty
+    assert set(found.culprits) <= set(again.culprits)  # others may have come to the same place since
     return found
 
 

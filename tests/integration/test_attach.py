@@ -93,7 +93,7 @@ def test_foreign_names_cannot_harm_a_terminal_or_the_json() -> None:
     evil = b"\xff\x1b[31m\x1b]0;title\x07\xe2\x80\xae[/oops]\nx ``` <b>"
     name = "import ctypes; ctypes.CDLL(None).prctl(15, b'a\\x1b[1m)\\n', 0, 0, 0)\n"
     with subprocess.Popen(
-        [sys.executable, "-c", name + "print('ready', flush=True); input()", evil],
+        ["python", "-c", name + "print('ready', flush=True); input()", evil], executable=sys.executable,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
     ) as process:  # fmt: skip
         try:
