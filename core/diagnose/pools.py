@@ -53,8 +53,8 @@ def pools(case: Case) -> Iterator[Pools]:
     """The Pools of each process that has some, whatever their start method."""
     for pid in case.processes:
         tids = [thread.tid for thread in case.threads(pid) if thread.tid in case.stacks]
-        found = {name: tuple(tid for tid in tids if _helps(case, tid, name)) for name in _HELPERS}
-        if found[_REPLACES]:
+        if any(_helps(case, tid, _REPLACES) for tid in tids):
+            found = {name: tuple(tid for tid in tids if _helps(case, tid, name)) for name in _HELPERS}
             helpers = {tid for group in found.values() for tid in group}
             yield Pools(
                 pid=pid,
