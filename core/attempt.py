@@ -12,12 +12,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from . import events as ev
-from . import launch
+from . import lastwords, launch
 from .errors import InputError
 from .fix import Blocker
 from .model import Certainty, Phase, Verdict
 from .observe import proc
-from .pipeline import lastwords
 from .pipeline.spec import SubjectSpec
 from .publisher import Publisher
 from .spool import Spool

@@ -13,8 +13,8 @@ from signal import SIGABRT, SIGBUS, SIGCHLD, SIGFPE, SIGILL, SIGINT, SIGSEGV, SI
 
 import msgspec
 
+from .. import lastwords
 from ..model import ProcessSnapshot, ThreadSnapshot, TreeSnapshot, Wait, WaitKind
-from ..pipeline import lastwords
 
 # The second argument of the futex call says who waits (measured on glibc, x86-64).
 PYTHON_LOCK_OP = 0x189  # FUTEX_WAIT_BITSET, private, realtime clock: glibc's sem_wait, and so CPython's locks

@@ -1,6 +1,6 @@
 """Python stacks without py-spy: a process of cvdebug's own is asked by a signal, and writes them to a file itself.
 
-See core.pipeline.lastwords for the other half. A signal cuts a blocked write short, so a process is only asked where
+See core.lastwords for the other half. A signal cuts a blocked write short, so a process is only asked where
 `stacks.native_is_safe` says that nothing is lost; and only one that registered, for anything else would die of it.
 """
 
@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 
 from ..errors import ObserveError
+from ..lastwords import SIGNAL, file_of
 from ..model import Frame, ProcessSnapshot, Stack
-from ..pipeline.lastwords import SIGNAL, file_of
 from . import proc
 from .kernel import read
 from .stacks import native_is_safe

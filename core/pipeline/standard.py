@@ -17,10 +17,10 @@ from multiprocessing.pool import Pool, ThreadPool
 from pathlib import Path
 from typing import NamedTuple
 
+from .. import lastwords
 from ..errors import CvdebugError, WorkerError
 from ..events import WorkerEnded, WorkerStarted
 from . import kit as kits
-from . import lastwords
 from .content import Content
 from .emitter import Emitter
 from .pool import Indices

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import msgspec
 
+from .. import lastwords
 from ..errors import CvdebugError, ExitCode
 from ..events import Failed, Log, SubjectStarted
 from ..model import Phase
-from . import embed, lastwords, prepare, store
+from . import embed, prepare, store
 from .content import Content
 from .emitter import Emitter
 from .kit import Kit

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from .. import lastwords
 from ..errors import CvdebugError, VectorError
 from . import kit as kits
-from . import lastwords
 from .content import DIMENSIONS, Content
 from .spec import WorkerSpec
 

@@ -12,9 +12,9 @@ import pytest
 from cvdebug.core import events as ev
 from cvdebug.core.diagnose.investigate import Options, investigate
 from cvdebug.core.errors import ObserveError
+from cvdebug.core.lastwords import SIGNAL, file_of
 from cvdebug.core.model import Certainty, Stack
 from cvdebug.core.observe import faults, proc, stacks
-from cvdebug.core.pipeline.lastwords import SIGNAL, file_of
 
 from tests.integration import driver
 from tests.programs import running, until

@@ -14,7 +14,7 @@ import sys
 import threading
 from pathlib import Path
 
-from cvdebug.core.pipeline.lastwords import register
+from cvdebug.core.lastwords import register
 
 FOLDER, OBSERVER, KIND = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 os.environ["TOKENIZERS_PARALLELISM"] = "true"
