@@ -11,7 +11,8 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from .errors import InputError
-from .model import Culprit, Phase, Remedy, Strategy, Verdict
+from .model import Culprit, DatabaseSession, Graph, Phase, Progress, Remedy, Strategy, Verdict
+from .seen import ProcessSeen, StackSeen, ThreadSeen
 
 VERSION = 1
 
@@ -39,6 +40,15 @@ class RunStarted(Event, frozen=True, kw_only=True, tag="run-started"):
     origins: dict[str, str]
     versions: dict[str, str]
     spool: str
+
+
+class Attached(Event, frozen=True, kw_only=True, tag="attached"):
+    """A tree that is not ours is followed: `attach`, or `watch`, which started it. `command` has its secrets hidden."""
+
+    pid: int
+    command: tuple[str, ...]
+    versions: dict[str, str]
+    watched: bool = False
 
 
 class SubjectStarted(Event, frozen=True, kw_only=True, tag="subject-started"):
@@ -173,6 +183,50 @@ class Verified(Event, frozen=True, kw_only=True, tag="verified"):
     searches: tuple[SampleSearch, ...] = ()
 
 
+class TreeSampled(Event, frozen=True, kw_only=True, tag="tree"):
+    """What is new or has changed in the tree since the last sample; in a keyframe (`key`) all that there is.
+
+    `gone` and `gone_threads` are the PIDs and TIDs that are there no more; a process takes its threads with it.
+    """
+
+    key: bool = False
+    processes: tuple[ProcessSeen, ...] = ()
+    threads: tuple[ThreadSeen, ...] = ()
+    gone: tuple[int, ...] = ()
+    gone_threads: tuple[int, ...] = ()
+
+
+class StacksRead(Event, frozen=True, kw_only=True, tag="stacks"):
+    """The stacks of one process, read at `at`. `trouble` says why there are none; `asked`: because a person wished."""
+
+    pid: int
+    stacks: tuple[StackSeen, ...] = ()
+    native: bool = False
+    asked: bool = False
+    taken_s: float = 0.0
+    trouble: str = ""
+
+
+class GraphDrawn(Event, frozen=True, kw_only=True, tag="graph"):
+    """The wait-for graph of the newest thorough look, where it differs from the one before."""
+
+    graph: Graph
+
+
+class DatabaseSampled(Event, frozen=True, kw_only=True, tag="database"):
+    """What the server says of its sessions, locks and progress. `unknown` says why it could not be asked."""
+
+    sessions: tuple[DatabaseSession, ...] = ()
+    progress: tuple[Progress, ...] = ()
+    unknown: str = ""
+
+
+class NotSeen(Event, frozen=True, kw_only=True, tag="not-seen"):
+    """What could not be looked at, in sentences; it replaces what was said before."""
+
+    sentences: tuple[str, ...]
+
+
 class VerdictReached(Event, frozen=True, kw_only=True, tag="verdict"):
     """A verdict, flat, so that a line can be filtered by `slug` and `certainty`."""
 
@@ -194,6 +248,16 @@ class Stuck(Event, frozen=True, kw_only=True, tag="stuck"):
     dead: tuple[int, ...]
 
 
+class VerdictWithdrawn(Event, frozen=True, kw_only=True, tag="verdict-withdrawn"):
+    """What was said of the tree holds no more: it moved after all, or somebody has acted on it."""
+
+    slug: str
+
+
+class Unstuck(Event, frozen=True, kw_only=True, tag="unstuck"):
+    """The tree moves again by itself."""
+
+
 class Price(msgspec.Struct, frozen=True, kw_only=True):
     """What a strategy costs here: measured by a short sample on this corpus, or not measured."""
 
@@ -203,7 +267,7 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FixPlanned(Event, frozen=True, kw_only=True, tag="fix-planned"):
-    """The plan of a fix, to be read before it runs."""
+    """The plan of a fix, to be read before it runs. `proposed`: it is only shown, and waits for a decision."""
 
     strategy: Strategy
     ends: tuple[int, ...]
@@ -212,15 +276,28 @@ class FixPlanned(Event, frozen=True, kw_only=True, tag="fix-planned"):
     to_count: int
     steps: tuple[str, ...]
     prices: tuple[Price, ...]
+    proposed: bool = False
 
 
 class FixRefused(Event, frozen=True, kw_only=True, tag="fix-refused"):
+    """Why this strategy cannot be had here. `proposed`: it was only looked at."""
+
     strategy: Strategy
     reason: str
+    proposed: bool = False
+    needs_consent: bool = False  # it would end a session that is not this run's own, and can be had with a yes
 
 
 class FixStarted(Event, frozen=True, kw_only=True, tag="fix-started"):
     strategy: Strategy
+
+
+class Signalled(Event, frozen=True, kw_only=True, tag="signalled"):
+    """A person sent a signal to a process; `trouble` says why it did not arrive."""
+
+    pid: int
+    signal: str
+    trouble: str = ""
 
 
 class Held(Event, frozen=True, kw_only=True, tag="held"):
@@ -250,9 +327,10 @@ class RunFinished(Event, frozen=True, kw_only=True, tag="run-finished"):
 
 
 AnyEvent = (
-    RunStarted | SubjectStarted | PhaseStarted | PhaseProgress | PhaseFinished | WorkerStarted | WorkerEnded
-    | FileSkipped | Log | Tokenized | Embedded | IndexChosen | Verified | VerdictReached | Stuck | FixPlanned
-    | FixRefused | FixStarted | Held | Failed | RunFinished
+    RunStarted | Attached | SubjectStarted | PhaseStarted | PhaseProgress | PhaseFinished | WorkerStarted
+    | WorkerEnded | FileSkipped | Log | Tokenized | Embedded | IndexChosen | Verified | TreeSampled | StacksRead
+    | GraphDrawn | DatabaseSampled | NotSeen | VerdictReached | VerdictWithdrawn | Stuck | Unstuck | FixPlanned
+    | FixRefused | FixStarted | Signalled | Held | Failed | RunFinished
 )  # fmt: skip
 
 _encoder = msgspec.json.Encoder()

@@ -227,3 +227,86 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     fixes: tuple[Remedy, ...]
     disproof: str
     links: tuple[str, ...] = ()
+
+
+class NodeKind(StrEnum):
+    """What stands in the graph."""
+
+    THREAD = "thread"
+    PROCESS = "process"
+    BACKEND = "backend"  # a PostgreSQL server process
+    OUTSIDE = "outside"  # another process that is not in the tree
+    REMOTE = "remote"  # somebody who cannot be seen: a peer elsewhere, a terminal, a timer
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True):
+    """`id` is `PID` for a process, `PID/TID` for a thread. `live` is None where that is not known."""
+
+    id: str
+    kind: NodeKind
+    label: str
+    pid: int = 0
+    tid: int = 0
+    live: bool | None = None
+
+
+class Edge(msgspec.Struct, frozen=True, kw_only=True):
+    """`source` waits for `target`: any thread of it may end the wait. `text` says what for."""
+
+    source: str
+    target: str
+    kind: WaitKind
+    text: str
+
+
+class Graph(msgspec.Struct, frozen=True, kw_only=True):
+    """Nodes by their IDs in the edges.
+
+    `stuck` are the dead threads, `heart` those of them that all others wait for, `cycles` the groups of the heart that
+    wait for each other, and `dead_ends` its threads that nobody at all could wake.
+    """
+
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+    stuck: tuple[str, ...] = ()
+    heart: tuple[str, ...] = ()
+    cycles: tuple[tuple[str, ...], ...] = ()
+    dead_ends: tuple[str, ...] = ()
+
+
+class DatabaseSession(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of pg_stat_activity. Times in seconds; `blockers` are the PIDs of pg_blocking_pids().
+
+    `pid` is the backend's as the server counts. In `query` what stood between quotes is left out. `lock` is what it
+    waits for (`AccessExclusiveLock on relation chunks`). `client_pids` are the processes of the tree that hold its
+    connection, where that is TCP.
+    """
+
+    pid: int
+    user: str
+    database: str
+    application: str
+    state: str
+    wait: str
+    since_s: float
+    query: str
+    blockers: tuple[int, ...] = ()
+    lock: str = ""
+    client_pids: tuple[int, ...] = ()
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of pg_stat_progress_create_index or pg_stat_progress_copy. 0 where the server does not say.
+
+    `done` of `total` are in `unit`; `rows` were taken in. `dimensions` are those of the table's vectors.
+    """
+
+    pid: int
+    command: str
+    phase: str
+    done: int
+    total: int
+    unit: str
+    locker: int = 0
+    rows: int = 0
+    dimensions: int = 0

@@ -8,7 +8,8 @@ from typing import Any, Literal
 import msgspec
 
 from . import events as ev
-from .model import Phase
+from .model import Graph, Phase, Strategy
+from .seen import ProcessSeen, StackSeen, ThreadSeen
 
 Status = Literal["starting", "running", "stuck", "proven deadlock", "fixing", "completed", "failed"]
 PhaseStatus = Literal["waiting", "running", "done", "kept", "failed"]
@@ -55,6 +56,15 @@ class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int | None = None
 
 
+class StackState(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest stack of a thread; `at` is when it was read, in seconds since the epoch."""
+
+    pid: int
+    at: float
+    native: bool
+    stack: StackSeen
+
+
 def _fresh_phases() -> dict[Phase, PhaseState]:
     return {phase: PhaseState() for phase in Phase}
 
@@ -89,6 +99,19 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     failure: ev.Failed | None = None
     finished: ev.RunFinished | None = None
     log: tuple[ev.Log, ...] = ()
+    attached: ev.Attached | None = None
+    processes: dict[int, ProcessSeen] = {}  # by PID, in the order in which they came
+    threads: dict[int, ThreadSeen] = {}  # by TID
+    stacks: dict[int, StackState] = {}  # by TID
+    no_stacks: dict[int, str] = {}  # by PID: why its stacks could not be read
+    graph: Graph | None = None
+    database: ev.DatabaseSampled | None = None
+    not_seen: tuple[str, ...] = ()
+    stuck: ev.Stuck | None = None
+    proposals: dict[Strategy, ev.FixPlanned] = {}
+    refusals: dict[Strategy, ev.FixRefused] = {}
+    fix_started: ev.FixStarted | None = None
+    held: ev.Held | None = None
 
     @property
     def phase(self) -> Phase | None:
@@ -132,6 +155,19 @@ def _(event: ev.RunStarted, state: RunState) -> RunState:
         settings=event.settings,
         versions=event.versions,
         spool=event.spool,
+        started_at=event.at,
+        moved_at=event.at,
+    )
+
+
+@_fold.register
+def _(event: ev.Attached, state: RunState) -> RunState:
+    return _with(
+        state,
+        status="running",
+        attached=event,
+        subject_pid=event.pid,
+        versions=event.versions,
         started_at=event.at,
         moved_at=event.at,
     )
@@ -244,24 +280,92 @@ def _(event: ev.Verified, state: RunState) -> RunState:
 
 
 @_fold.register
+def _(event: ev.TreeSampled, state: RunState) -> RunState:
+    processes = {} if event.key else dict(state.processes)
+    threads = {} if event.key else dict(state.threads)
+    processes.update((process.pid, process) for process in event.processes)
+    for pid in event.gone:
+        processes.pop(pid, None)
+    threads.update((thread.tid, thread) for thread in event.threads)
+    for tid in event.gone_threads:
+        threads.pop(tid, None)
+    if event.gone:
+        gone = frozenset(event.gone)
+        threads = {tid: thread for tid, thread in threads.items() if thread.pid not in gone}
+    stacks = state.stacks
+    if event.key or event.gone or event.gone_threads:
+        stacks = {tid: stack for tid, stack in stacks.items() if tid in threads}
+    return _with(state, processes=processes, threads=threads, stacks=stacks)
+
+
+@_fold.register
+def _(event: ev.StacksRead, state: RunState) -> RunState:
+    no_stacks = {pid: why for pid, why in state.no_stacks.items() if pid != event.pid}
+    if event.trouble:
+        return _with(state, no_stacks={**no_stacks, event.pid: event.trouble})
+    read = {
+        stack.tid: StackState(pid=event.pid, at=event.at, native=event.native, stack=stack) for stack in event.stacks
+    }
+    return _with(state, stacks={**state.stacks, **read}, no_stacks=no_stacks)
+
+
+@_fold.register
+def _(event: ev.GraphDrawn, state: RunState) -> RunState:
+    return _with(state, graph=event.graph)
+
+
+@_fold.register
+def _(event: ev.DatabaseSampled, state: RunState) -> RunState:
+    return _with(state, database=event)
+
+
+@_fold.register
+def _(event: ev.NotSeen, state: RunState) -> RunState:
+    return _with(state, not_seen=event.sentences)
+
+
+@_fold.register
 def _(event: ev.VerdictReached, state: RunState) -> RunState:
     return _with(state, verdicts={**state.verdicts, event.slug: event})
 
 
 @_fold.register
+def _(event: ev.VerdictWithdrawn, state: RunState) -> RunState:
+    return _with(state, verdicts={slug: said for slug, said in state.verdicts.items() if slug != event.slug})
+
+
+@_fold.register
 def _(event: ev.Stuck, state: RunState) -> RunState:
     proven = any(verdict.certainty == "proven" for verdict in state.verdicts.values())
-    return _with(state, status="proven deadlock" if proven else "stuck")
+    return _with(state, status="proven deadlock" if proven else "stuck", stuck=event)
+
+
+@_fold.register
+def _(event: ev.Unstuck, state: RunState) -> RunState:
+    return _with(state, status="fixing" if state.fix_started else "running", stuck=None, proposals={}, refusals={})
 
 
 @_fold.register
 def _(event: ev.FixPlanned, state: RunState) -> RunState:
+    if event.proposed:
+        refusals = {strategy: why for strategy, why in state.refusals.items() if strategy is not event.strategy}
+        return _with(state, proposals={**state.proposals, event.strategy: event}, refusals=refusals)
     return _with(state, plan=event, vectors_kept=event.kept, vectors_computed=0)
 
 
 @_fold.register
+def _(event: ev.FixRefused, state: RunState) -> RunState:
+    return _with(state, refusals={**state.refusals, event.strategy: event})
+
+
+@_fold.register
 def _(event: ev.FixStarted, state: RunState) -> RunState:
-    return _with(state, status="fixing")
+    return _with(state, status="fixing", fix_started=event, stuck=None)
+
+
+@_fold.register
+def _(event: ev.Held, state: RunState) -> RunState:
+    return _with(state, held=event)
 
 
 @_fold.register

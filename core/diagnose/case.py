@@ -8,12 +8,12 @@ from functools import cached_property
 
 import msgspec
 
-from ..model import Culprit, Frame, ProcessSnapshot, Stack, ThreadSnapshot, TreeSnapshot, Wait, WaitKind
+from ..model import Culprit, Frame, Graph, ProcessSnapshot, Stack, ThreadSnapshot, TreeSnapshot, Wait, WaitKind
 from ..observe.lockfiles import PolledLock
 from ..observe.semaphores import Semaphore
 from ..observe.surroundings import Surroundings
 from .closure import Closure, Liveness
-from .graph import Graph, build
+from .graph import build
 from .listing import Idleness
 
 # What tokenizers takes for false, in any case; everything else that is set is true (its utils/parallelism.rs).

@@ -12,8 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from ..model import Remedy, WaitKind
-from ..observe.activity import DatabaseSession, Progress
+from ..model import DatabaseSession, Progress, Remedy, WaitKind
 from ..observe.backends import PATIENCE_S, Backend
 from .case import Case
 

@@ -12,11 +12,10 @@ from typing import Any
 
 import msgspec
 
-from ..model import Frame, Verdict
+from ..model import Frame, Graph, Node, NodeKind, Verdict
 from ..secrets import redact
 from ..versions import versions
 from .case import who
-from .graph import Graph, Node, NodeKind
 from .investigate import Finding
 from .outline import outline, plain
 from .picture import Picture, fit_to_show, picture

@@ -8,57 +8,9 @@ each other: the cycles, and the dead ends that nobody could wake. All others onl
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from enum import StrEnum
 
-import msgspec
-
-from ..model import ProcessSnapshot, TreeSnapshot, Wait, WaitKind
+from ..model import Edge, Graph, Node, NodeKind, ProcessSnapshot, TreeSnapshot, Wait, WaitKind
 from .closure import Closure, Liveness
-
-
-class NodeKind(StrEnum):
-    """What stands in the graph."""
-
-    THREAD = "thread"
-    PROCESS = "process"
-    BACKEND = "backend"  # a PostgreSQL server process
-    OUTSIDE = "outside"  # another process that is not in the tree
-    REMOTE = "remote"  # somebody who cannot be seen: a peer elsewhere, a terminal, a timer
-
-
-class Node(msgspec.Struct, frozen=True, kw_only=True):
-    """`id` is `PID` for a process, `PID/TID` for a thread. `live` is None where that is not known."""
-
-    id: str
-    kind: NodeKind
-    label: str
-    pid: int = 0
-    tid: int = 0
-    live: bool | None = None
-
-
-class Edge(msgspec.Struct, frozen=True, kw_only=True):
-    """`source` waits for `target`: any thread of it may end the wait. `text` says what for."""
-
-    source: str
-    target: str
-    kind: WaitKind
-    text: str
-
-
-class Graph(msgspec.Struct, frozen=True, kw_only=True):
-    """Nodes by their IDs in the edges.
-
-    `stuck` are the dead threads, `heart` those of them that all others wait for, `cycles` the groups of the heart that
-    wait for each other, and `dead_ends` its threads that nobody at all could wake.
-    """
-
-    nodes: tuple[Node, ...]
-    edges: tuple[Edge, ...]
-    stuck: tuple[str, ...] = ()
-    heart: tuple[str, ...] = ()
-    cycles: tuple[tuple[str, ...], ...] = ()
-    dead_ends: tuple[str, ...] = ()
 
 
 def build(snapshot: TreeSnapshot, closure: Closure) -> Graph:

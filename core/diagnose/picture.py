@@ -12,10 +12,9 @@ from typing import Any
 
 import msgspec
 
-from ..model import Frame, ProcessSnapshot, ThreadSnapshot, Verdict, WaitKind
+from ..model import Frame, Graph, Node, NodeKind, ProcessSnapshot, ThreadSnapshot, Verdict, WaitKind
 from ..secrets import redact, redact_command
 from .case import TICK_S, Case
-from .graph import Graph, Node, NodeKind
 from .investigate import Finding
 
 SCHEMA = 1

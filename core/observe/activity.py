@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from ..errors import CvdebugError
-from ..model import DescriptorKind, TreeSnapshot
+from ..model import DatabaseSession, DescriptorKind, Progress, TreeSnapshot
 from . import sockets
 
 if TYPE_CHECKING:
@@ -53,44 +53,6 @@ FROM pg_stat_progress_copy p
 _MEMORY = "SELECT setting::bigint FROM pg_settings WHERE name = 'maintenance_work_mem'"
 # What stands between quotes may be somebody's secret.
 _QUOTED = re.compile(r"'[^']*(?:'|$)|\$(\w*)\$.*?(?:\$\1\$|$)", re.DOTALL)
-
-
-class DatabaseSession(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of pg_stat_activity. Times in seconds; `blockers` are the PIDs of pg_blocking_pids().
-
-    `pid` is the backend's as the server counts. In `query` what stood between quotes is left out. `lock` is what it
-    waits for (`AccessExclusiveLock on relation chunks`). `client_pids` are the processes of the tree that hold its
-    connection, where that is TCP.
-    """
-
-    pid: int
-    user: str
-    database: str
-    application: str
-    state: str
-    wait: str
-    since_s: float
-    query: str
-    blockers: tuple[int, ...] = ()
-    lock: str = ""
-    client_pids: tuple[int, ...] = ()
-
-
-class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of pg_stat_progress_create_index or pg_stat_progress_copy. 0 where the server does not say.
-
-    `done` of `total` are in `unit`; `rows` were taken in. `dimensions` are those of the table's vectors.
-    """
-
-    pid: int
-    command: str
-    phase: str
-    done: int
-    total: int
-    unit: str
-    locker: int = 0
-    rows: int = 0
-    dimensions: int = 0
 
 
 class Activity(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 from cvdebug.core.diagnose.closure import close
-from cvdebug.core.diagnose.graph import Graph, NodeKind, build, story
-from cvdebug.core.model import TreeSnapshot, Wait, WaitKind
+from cvdebug.core.diagnose.graph import build, story
+from cvdebug.core.model import Graph, NodeKind, TreeSnapshot, Wait, WaitKind
 
 from tests.unit.test_diagnose_closure import SLEEP, again, lock, pipe, process, tree, wait_for
 
