@@ -22,6 +22,7 @@ from . import events as ev
 from . import fix, launch
 from .attempt import Attempt
 from .backing import Backing
+from .commands import Cancel, Command, Fix
 from .errors import CvdebugError, ExitCode, sentences
 from .fix import Blocker
 from .hold import commands as hold_commands
@@ -78,6 +79,13 @@ class Session:
     def state(self) -> RunState:
         """Everything so far."""
         return self._publisher.state
+
+    def send(self, command: Command) -> None:
+        """Asks for something; the answer comes as events."""
+        if isinstance(command, Cancel):
+            self._command(command.by)
+        elif isinstance(command, Fix):
+            self._command(command.strategy)
 
     def cancel(self, by: signal.Signals = signal.SIGINT) -> None:
         """Ends the run as if by that signal: exit code 128+N."""

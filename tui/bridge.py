@@ -1,0 +1,107 @@
+"""Where the core's events become the app's: one thread iterates the source, and each tick posts one scene.
+
+The thread only queues; everything is folded in the app's own thread, so that no panel can see a half-made state.
+Nothing here draws.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from textual.message import Message
+
+from ..core import events as ev
+from ..core.commands import Cancel, Command, Live
+from ..core.errors import CvdebugError
+from ..core.history import History
+from ..core.state import RunState, fold
+from .logbook import LogBook
+from .scene import Scene, Selection
+
+Open = Callable[[], Live]
+
+
+class Ticked(Message):
+    """What is to be shown now."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__()
+        self.scene = scene
+
+
+class Ended(Message):
+    """The stream is over. `error` says why it could not begin or broke off, None at a regular end."""
+
+    def __init__(self, bridge: Bridge, error: Exception | None) -> None:
+        super().__init__()
+        self.bridge, self.error = bridge, error
+
+
+class Bridge:
+    """One source of events, from its opening to its end. All but the queueing happens in the thread that calls."""
+
+    def __init__(self, open_: Open, post: Callable[[Message], object]) -> None:
+        """`open_` is called in the bridge's thread: it may take its time. `post` must be safe to call from there."""
+        self.state = RunState()
+        self.history = History()
+        self.log = LogBook()
+        self.over = False
+        self._open = open_
+        self._post = post
+        self._queue: deque[ev.Event] = deque()
+        self._live: Live | None = None
+        self._unsent: list[Command] = []
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, daemon=True, name="session")
+
+    def start(self) -> None:
+        """Opens the source and begins to listen."""
+        self._thread.start()
+
+    def send(self, command: Command) -> None:
+        """Asks something of the source; where it is not open yet, as soon as it is."""
+        with self._lock:
+            if self._live is None:
+                self._unsent.append(command)
+            else:
+                self._live.send(command)
+
+    def stop(self, deadline_s: float) -> bool:
+        """Ends what the source started and waits for that; whether it is over."""
+        self.send(Cancel())
+        self._thread.join(deadline_s)
+        return not self._thread.is_alive()
+
+    def fold(self) -> tuple[ev.Event, ...]:
+        """Takes in what has come since the last call, and says what that was."""
+        news = []
+        while self._queue:
+            event = self._queue.popleft()
+            news.append(event)
+            self.state = fold(self.state, event)
+            self.history.take(event, self.state)
+            self.log.take(event)
+        return tuple(news)
+
+    def scene(self, now: float, selection: Selection) -> Scene:
+        """What there is to show. After the end, time stands still."""
+        return Scene(self.state, self.state.ended_at or now, self.history, self.log, selection)
+
+    def _run(self) -> None:
+        error: Exception | None = None
+        try:
+            live = self._open()
+            with self._lock:
+                self._live = live
+                for command in self._unsent:
+                    live.send(command)
+            for event in live.events():
+                self._queue.append(event)
+        except CvdebugError as caught:
+            error = caught
+        except Exception as caught:  # noqa: BLE001  (a defect: whoever waits for the end must hear of it)
+            error = caught
+        self.over = True
+        self._post(Ended(self, error))

@@ -1,0 +1,36 @@
+"""What the app shows at one moment: one frozen value that every panel is given, live, paused or from a recording."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from ..core.history import History
+from ..core.state import RunState
+from .logbook import LogBook
+
+
+class Selection(NamedTuple):
+    """The process and thread that a person looks at; 0 for none."""
+
+    pid: int = 0
+    tid: int = 0
+
+
+class Scene(NamedTuple):
+    """`now` is in seconds since the epoch; it stands still while the scene is `paused`, and after the end of a run.
+
+    `history` and `log` grow in place and are only read by panels.
+    """
+
+    state: RunState
+    now: float
+    history: History
+    log: LogBook
+    selection: Selection = Selection()
+    paused: bool = False
+
+
+class Panel(Protocol):
+    """A part of the main screen. `show` is called at each tick, and draws only what has changed."""
+
+    def show(self, scene: Scene) -> None: ...
