@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-all check soak bench setup clean
+.PHONY: help run demo test test-all check soak screenshots bench setup clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -35,6 +35,9 @@ check: $(VENV)/.installed-dev ## ruff, mypy --strict, import-linter
 
 soak: $(VENV)/.installed-dev ## 10,000 looks at a healthy program: not one false alarm (about a quarter of an hour)
 	CVDEBUG_SOAK_LOOKS=10000 $(BIN)/python -m pytest -n 0 --timeout 3600 tests/integration/test_soak.py
+
+screenshots: $(VENV)/.installed-dev ## the pictures of the README, from the recorded runs in tests/data
+	$(BIN)/python -m tests.pictures docs
 
 bench: $(VENV)/.installed-dev ## each figure beside its baseline (minutes; BENCH="store index" chooses)
 	$(BIN)/python -m tests.bench $(BENCH)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
-import signal
 import time
 from collections.abc import Iterator
 from types import TracebackType
@@ -13,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from . import events as ev
 from . import lastwords, launch
+from .commands import Kill
 from .errors import InputError
 from .fix import Blocker
-from .model import Certainty, Phase, Verdict
-from .observe import proc
+from .model import Certainty, Phase, ProcessSnapshot, Stack
 from .pipeline.spec import SubjectSpec
 from .publisher import Publisher
 from .spool import Spool
+from .supervise import signals
 from .tail import Tail
 
 if TYPE_CHECKING:
@@ -38,10 +37,12 @@ END_S = 5.0
 PAUSE_S, SILENCE_S = 0.4, 1.0
 # In these phases the subject waits for the database, and says little.
 IN_DATABASE = (Phase.STORE, Phase.INDEX)
-# What is no hang is said when it lasts long and the subject says nothing; work in the database sooner, and although it
-# counts progress.
-DATABASE_WORK = frozenset({"slow-index-build", "db-lock-active-holder"})
-LASTING_S, LONG_S = 3.0, 10.0
+# In these the database is asked what it does.
+WITH_DATABASE = (*IN_DATABASE, Phase.VERIFY)
+# After a proof thorough looks go on for so long.
+READ_S = 3.0
+# So long after a process has started there is something to be seen in it.
+SETTLED_S = 1.0
 # The verdict that another session's open transaction holds the lock, which the end of that session would free.
 LOCKED = "db-lock-idle-in-transaction"
 _READ_BYTES = 1 << 16
@@ -59,7 +60,9 @@ class Attempt:
             self._tree = launch.start_subject(spec, output, keep_open=(spool.lock_fd,))
         from .diagnose.follow import Follower  # while the subject starts: it is not needed before, and takes its time
         from .diagnose.investigate import Options
-        from .observe import faults
+        from .monitor import DatabaseMonitor
+        from .notices import Notices
+        from .sampling import Sampler
 
         os.set_blocking(self._tree.events_fd, False)
         self._partial = b""
@@ -69,14 +72,17 @@ class Attempt:
             dsn=spec.dsn,
             notes=self._notes,
             known_signals=frozenset({int(lastwords.SIGNAL)}),
-            ask=lambda pid, deadline_s: faults.dump(pid, spool.path, deadline_s),
+            ask=self.ask,
         )
+        self._spool_path = spool.path
+        self._sampler = Sampler(roles=self._role)
+        self._notices = Notices()
+        self._database = DatabaseMonitor(spec.dsn)
         self._follower = Follower(self._root, options, pace=PACE, look_pace=LOOK_PACE)
         self._look: Look | None = None
         self._next_look = time.monotonic() + LOOK_EVERY_S
-        self._said: dict[str, tuple[int, ...]] = {}
-        self._since_s: dict[str, float] = {}
-        self._heard_s = time.monotonic()
+        self._heard_s = self._settles_s = time.monotonic()
+        self._proven_s = 0.0
 
     @property
     def dead(self) -> tuple[int, ...]:
@@ -103,9 +109,28 @@ class Attempt:
         return self._look is not None and self._look.root_dead
 
     @property
-    def tree(self) -> tuple[int, ...]:
+    def processes(self) -> tuple[ProcessSnapshot, ...]:
         """Every process of the run that the last look saw."""
-        return tuple(process.pid for process in self._look.processes) if self._look else ()
+        return self._look.processes if self._look else ()
+
+    @property
+    def tree(self) -> tuple[int, ...]:
+        """Their PIDs."""
+        return tuple(process.pid for process in self.processes)
+
+    def excuse(self, pid: int) -> None:
+        """A look that a person asked for may disturb this process, until it is `settled`."""
+        self._follower.excuse(pid)
+
+    def settled(self, pid: int) -> None:
+        """That look is over."""
+        self._follower.settle(pid)
+
+    def ask(self, pid: int, deadline_s: float) -> list[Stack]:
+        """Has a process of the run write its Python stacks itself. Raises ObserveError; may be called in any thread."""
+        from .observe import faults
+
+        return faults.dump(pid, self._spool_path, deadline_s)
 
     def step(self, wake_fd: int) -> Iterator[ev.Event]:
         """Waits until something is to be said, `wake_fd` is readable, or it is time to look; what there is to say."""
@@ -121,6 +146,7 @@ class Attempt:
             code = self._tree.poll()
             yield from self._read()
             yield from self._output(last=True)
+            yield from self.farewell()
             self.exit_code = code
 
     def _interval_s(self) -> float:
@@ -150,6 +176,8 @@ class Attempt:
             return ev.Log(text=str(error), level="warning")
         if isinstance(event, ev.SubjectStarted):
             self._tree.subject_pid = event.pid
+        if isinstance(event, ev.SubjectStarted | ev.WorkerStarted):
+            self._settles_s = time.monotonic() + SETTLED_S
         return event
 
     def _output(self, *, last: bool = False) -> Iterator[ev.Event]:
@@ -160,38 +188,41 @@ class Attempt:
     def _watch(self) -> Iterator[ev.Event]:
         if not self._tree.subject_pid:
             return
-        state = self._publisher.state
-        pauses = time.monotonic() - self._heard_s >= PAUSE_S or state.phase in IN_DATABASE
-        look = self._look = self._follower.look(result_pending=state.result_pending, thorough=pauses)
-        yield from (self._publisher.publish(ev.verdict_event(verdict), "diagnosis") for verdict in self._news(look))
+        state, now_s = self._publisher.state, time.monotonic()
+        pauses = now_s - self._heard_s >= PAUSE_S or state.phase in IN_DATABASE
+        look = self._look = self._follower.look(
+            result_pending=state.result_pending,
+            thorough=pauses and not self._is_settled(now_s),
+            show=now_s >= self._settles_s and not self.proven,
+        )
+        yield from (self._say(event) for event in self._sampler.take(look))
+        sample = self._database.take(now_s, wanted=state.phase in WITH_DATABASE)
+        if sample is not None:
+            yield self._say(sample)
+        yield from (self._say(event) for event in self._notices.tell(look.verdicts, silent=self._is_silent))
         unproven = any(verdict.certainty in (Certainty.CERTAIN, Certainty.LIKELY) for verdict in look.verdicts)
         stuck = look.root_dead or (unproven and self._is_silent)
         if stuck and not self.stuck:
-            yield self._publisher.publish(ev.Stuck(phase=state.phase, dead=self.dead), "diagnosis")
+            yield self._say(ev.Stuck(phase=state.phase, dead=self.dead))
+        elif self.stuck and not stuck:
+            yield self._say(ev.Unstuck())
         self.stuck = stuck
+
+    def _is_settled(self, now_s: float) -> bool:
+        """Whether all has been read of a proven hang: then only what moves is watched for."""
+        self._proven_s = (self._proven_s or now_s) if self.proven else 0.0
+        return self.proven and now_s - self._proven_s >= READ_S
+
+    def _say(self, event: ev.Event) -> ev.Event:
+        return self._publisher.publish(event, "diagnosis")
+
+    def farewell(self) -> Iterator[ev.Event]:
+        """That its processes are there no more."""
+        yield from (self._say(event) for event in self._sampler.end())
 
     @property
     def _is_silent(self) -> bool:
         return time.monotonic() - self._heard_s >= SILENCE_S
-
-    def _news(self, look: Look) -> Iterator[Verdict]:
-        """The verdicts of a look that are to be said: hangs when their culprits change, the others once."""
-        now_s = time.monotonic()
-        self._since_s = {verdict.slug: self._since_s.get(verdict.slug, now_s) for verdict in look.verdicts}
-        for verdict in look.verdicts:
-            told: tuple[int, ...] = ()
-            if verdict.certainty is Certainty.NOT_HUNG:
-                in_database = verdict.slug in DATABASE_WORK
-                lasts_s = now_s - self._since_s[verdict.slug]
-                if lasts_s < (LASTING_S if in_database else LONG_S) or not (in_database or self._is_silent):
-                    continue
-            elif verdict.certainty is Certainty.UNDECIDED:
-                continue
-            else:
-                told = tuple(culprit.pid for culprit in verdict.culprits)
-            if self._said.get(verdict.slug) != told:
-                self._said[verdict.slug] = told
-                yield verdict
 
     def _root(self) -> int:
         return self._tree.subject_pid
@@ -213,31 +244,29 @@ class Attempt:
 
     def release(self) -> None:
         """Ends the processes that are proven dead, and only these; none of them lives when this returns."""
-        starts = {process.pid: process.start_ticks for process in self._look.processes} if self._look else {}
-        with contextlib.ExitStack() as handles:
-            ended = []
-            for pid in self.dead:
-                with contextlib.suppress(OSError):
-                    handle = os.pidfd_open(pid)
-                    handles.callback(os.close, handle)
-                    now = proc.snapshot([pid]).get(pid)
-                    if now is not None and now.start_ticks == starts.get(pid):  # a number can be reused, a handle not
-                        signal.pidfd_send_signal(handle, signal.SIGKILL)
-                        ended.append(handle)
-            for handle in ended:
-                select.select([handle], [], [], END_S)
+        starts = {process.pid: process.start_ticks for process in self.processes}
+        signals.kill({pid: starts[pid] for pid in self.dead if pid in starts}, deadline_s=END_S)
         self.resume()
+
+    def signal(self, command: Kill) -> ev.Signalled:
+        """Signals a process of the run's own tree, and no other; the answer."""
+        trouble = "it is not in the tree, or has ended"
+        if (command.pid, command.start_ticks) in {(process.pid, process.start_ticks) for process in self.processes}:
+            trouble = signals.send(command.pid, command.start_ticks, command.signal)
+        return ev.Signalled(pid=command.pid, signal=command.signal.name, trouble=trouble)
 
     def resume(self) -> None:
         """What the subject waited for has been ended: it is given time to show it, and judged anew."""
         self._heard_s = time.monotonic()
         self._follower.forget()
+        self._notices.forget()
         self.stuck = False
 
     def close(self) -> None:
         """Ends the whole tree; nothing of it is left when this returns."""
         self._tree.close()
         self._tail.close()
+        self._database.close()
 
     def __enter__(self) -> Attempt:
         return self

@@ -353,8 +353,19 @@ def stamp(event: _E, *, at: float, source: Source, seq: int = 0) -> _E:
 
 
 def encode(event: Event) -> bytes:
-    """One JSON line, newline included."""
-    return _encoder.encode(event) + b"\n"
+    """One JSON line, newline included. Text that is not valid Unicode, as a file's name can be, is replaced."""
+    try:
+        return _encoder.encode(event) + b"\n"
+    except UnicodeEncodeError:
+        return _encoder.encode(_valid(msgspec.to_builtins(event))) + b"\n"
+
+
+def _valid(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_valid(key): _valid(item) for key, item in value.items()}
+    return [_valid(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def decode(line: bytes) -> AnyEvent:

@@ -12,6 +12,8 @@ from .model import Strategy
 from .settings import Settings
 
 DEFAULT = Strategy.SERIAL
+# For a hang that no database session is to blame for.
+FOR_WORKERS = tuple(strategy for strategy in Strategy if strategy is not Strategy.UNBLOCK)
 
 
 def settings_for(strategy: Strategy, settings: Settings) -> Settings:
@@ -48,6 +50,8 @@ def refusal(
     if strategy is Strategy.UNBLOCK and not consent:
         names = ", ".join(_session(blocker) for blocker in blockers)
         return f"it would end {names}, which is not this run's own and loses its transaction: add --yes to allow that"
+    if strategy is not Strategy.UNBLOCK and blockers:
+        return "the run waits for a database session, and would wait for it again: unblock is the fix"
     if strategy is Strategy.RELEASE and not dead:
         return "no worker is proven dead, so there is none whose end would let the subject go on"
     if strategy is Strategy.RELEASE and result_pending:

@@ -54,8 +54,15 @@ def read(path: Path) -> Iterator[AnyEvent]:
     """
     try:
         with path.open("rb") as lines:
-            for line in lines:
+            for number, line in enumerate(lines, 1):
                 if line.endswith(b"\n"):
-                    yield decode(line)
+                    yield _decoded(line, f"{path}, line {number}")
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror})") from None
+
+
+def _decoded(line: bytes, where: str) -> AnyEvent:
+    try:
+        return decode(line)
+    except InputError as error:
+        raise InputError(f"{where}: {error.what}", hint=error.hint) from None

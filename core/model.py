@@ -180,13 +180,18 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stack(msgspec.Struct, frozen=True, kw_only=True):
-    """One thread's stack, innermost frame first. `on_cpu`: it was not asleep while it was read."""
+    """One thread's stack, innermost frame first. `on_cpu`: it was not asleep while it was read.
+
+    `raw` holds, by its place in `frames`, the name of a native frame as the symbol table has it, where it was made
+    readable.
+    """
 
     tid: int
     name: str
     frames: tuple[Frame, ...]
     owns_gil: bool = False
     on_cpu: bool = True
+    raw: dict[int, str] = {}
 
 
 class Certainty(StrEnum):

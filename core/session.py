@@ -10,11 +10,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -22,13 +24,15 @@ from . import events as ev
 from . import fix, launch
 from .attempt import Attempt
 from .backing import Backing
-from .commands import Cancel, Command, Fix
+from .commands import Cancel, Command, Dump, Fix, Kill, Propose
+from .errands import Errands
 from .errors import CvdebugError, ExitCode, sentences
-from .fix import Blocker
 from .hold import commands as hold_commands
+from .interrupt import interrupt
 from .journal import Journal
 from .model import Strategy
 from .pipeline.spec import SubjectSpec
+from .planning import Planner, Terms
 from .publisher import Publisher
 from .scenario import Scenario
 from .settings import Resolved, Settings
@@ -37,6 +41,9 @@ from .state import RunState
 from .versions import versions
 
 OnHang = Literal["end", "fix", "hold"]
+
+# How long the end of a run waits for a look that a person asked for; it ends by itself.
+ERRANDS_S = 0.2
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +62,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Session:
-    """Runs one request. `events` may be iterated once; `cancel` and `fix` may be called from any thread or signal.
+    """Runs one request. `events` may be iterated once; `send` and `cancel` may be called from any thread or signal.
 
     While `interruptible`, the session may wait for a server: a signal handler that raises KeyboardInterrupt after
     `cancel` ends that wait.
@@ -68,10 +75,14 @@ class Session:
         self._publisher = Publisher()
         self._spool: Spool | None = None
         self._backing: Backing | None = None
-        self._commands: deque[Strategy | signal.Signals] = deque()
+        self._planner: Planner | None = None
+        self._commands: deque[Command] = deque()
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._errands = Errands(self._wake)
         self._began = time.monotonic()
         self.interruptible = False
+        self._thread_id = 0
+        self._renews = False
         self._fixed = False
         self._held = False
 
@@ -82,21 +93,16 @@ class Session:
 
     def send(self, command: Command) -> None:
         """Asks for something; the answer comes as events."""
-        if isinstance(command, Cancel):
-            self._command(command.by)
-        elif isinstance(command, Fix):
-            self._command(command.strategy)
+        self._commands.append(command)
+        self._wake()
+        if isinstance(command, Cancel) and self.interruptible and threading.get_ident() != self._thread_id:
+            interrupt(self._thread_id)
 
     def cancel(self, by: signal.Signals = signal.SIGINT) -> None:
         """Ends the run as if by that signal: exit code 128+N."""
-        self._command(by)
+        self.send(Cancel(by))
 
-    def fix(self, strategy: Strategy) -> None:
-        """Fixes a held hang by `strategy`."""
-        self._command(strategy)
-
-    def _command(self, command: Strategy | signal.Signals) -> None:
-        self._commands.append(command)
+    def _wake(self) -> None:
         with contextlib.suppress(OSError):  # the session is over, or its ear is full
             os.write(self._wake_write, b".")
 
@@ -112,27 +118,36 @@ class Session:
             where = f" ({error.filename})" if error.filename else ""
             yield self._finish("failed", ExitCode.FAILED, what=f"the system refused: {error.strerror}{where}")
         except KeyboardInterrupt:
-            yield self._interrupted(next((c for c in self._commands if isinstance(c, signal.Signals)), signal.SIGINT))
+            yield self._interrupted(next((c.by for c in self._commands if isinstance(c, Cancel)), signal.SIGINT))
         finally:
             self._close()
 
     def _run(self) -> Iterator[ev.Event]:
+        self._thread_id = threading.get_ident()
         self._backing = Backing(self._settings)
         self._backing.check_words()
         spool = self._take_spool()
         yield self._publish(self._introduction(spool))
         self.interruptible = True
+        self._heed_cancel()
         orphans = self._backing.open(spool.manifest.run)
         if self._request.spool is None:
             self._backing.bring_trouble(spool.manifest.run)
         self.interruptible = False
+        self._heed_cancel()
         if orphans:
             plural = "s" if orphans > 1 else ""
             yield self._publish(ev.Log(text=f"ended {orphans} database session{plural} of an earlier attempt"))
         if self._request.spool is not None:
             self._adopt(self._request.strategy)
+        self._planner = Planner(spool, self._wake)
         while self._finished is None:
-            yield from self._attempt(spool, self._backing.dsn)
+            yield from self._attempt(spool, self._backing.dsn, self._planner)
+
+    def _heed_cancel(self) -> None:
+        """Raises KeyboardInterrupt when the end was asked for before there is a tree."""
+        if any(isinstance(command, Cancel) for command in self._commands):
+            raise KeyboardInterrupt
 
     def _take_spool(self) -> Spool:
         if self._request.record:
@@ -164,25 +179,28 @@ class Session:
         self._strategy = strategy
         self._settings = fix.settings_for(strategy, self._settings)
 
-    def _spec(self, spool: Spool, dsn: str) -> SubjectSpec:
+    def _spec(self, spool: Spool, dsn: str, strategy: Strategy | None) -> SubjectSpec:
+        settings = fix.settings_for(strategy, self._settings) if strategy else self._settings
         return SubjectSpec(
             run=spool.manifest.run,
             spool=str(spool.path),
-            settings=public(self._settings),
+            settings=public(settings),
             dsn=dsn,
             observer_pid=os.getpid(),
-            strategy=self._strategy,
+            strategy=strategy,
         )
 
-    def _attempt(self, spool: Spool, dsn: str) -> Iterator[ev.Event]:
+    def _attempt(self, spool: Spool, dsn: str, planner: Planner) -> Iterator[ev.Event]:
         """One subject, until it ends, the run is over, or a fix wants a new one."""
-        before = self._strategy
-        with Attempt(spool, self._spec(spool, dsn), self._publisher) as attempt:
-            while attempt.exit_code is None and self._finished is None and self._strategy is before:
+        self._renews = self._held = False
+        with Attempt(spool, self._spec(spool, dsn, self._strategy), self._publisher) as attempt:
+            while attempt.exit_code is None and self._finished is None and not self._renews:
                 yield from attempt.step(self._wake_read)
-                yield from self._obey(attempt, spool, dsn)
+                yield from self._obey(_Now(attempt, spool, dsn, planner))
             if attempt.exit_code is not None and self._finished is None:
                 yield self._conclude(attempt.exit_code)
+        if self._finished is None:
+            yield from attempt.farewell()
 
     def _conclude(self, exit_code: int) -> ev.Event:
         failure = self.state.failure
@@ -198,30 +216,54 @@ class Session:
 
     # decisions
 
-    def _obey(self, attempt: Attempt, spool: Spool, dsn: str) -> Iterator[ev.Event]:
-        """Commands from outside, a hang, the time limit."""
+    def _obey(self, now: _Now) -> Iterator[ev.Event]:
+        """Commands from outside, what was brought for them, a hang, the time limit."""
         with contextlib.suppress(BlockingIOError):
             os.read(self._wake_read, 4096)
-        while self._commands and self._finished is None:
-            command = self._commands.popleft()
-            if isinstance(command, Strategy):
-                if attempt.stuck:
-                    yield from self._fix(attempt, command, spool, dsn)
-            else:
-                yield self._interrupted(command)
-        if self._finished is None and attempt.exit_code is None and attempt.stuck:
-            yield from self._at_hang(attempt, spool, dsn)
+        while self._commands and self._finished is None and not self._renews:
+            yield from self._carry_out(self._commands.popleft(), now)
+        if self._finished is not None or self._renews:
+            return
+        for event in self._errands.brought():
+            now.attempt.settled(event.pid)
+            yield self._publish(event)
+        priced = now.planner.measured(now.attempt, self._terms)
+        if priced is not None:
+            yield self._publish(priced)
+        if now.attempt.exit_code is None and now.attempt.stuck:
+            yield from self._at_hang(now)
+        else:
+            self._held = False
         if self._finished is None and self._settings.timeout_s is not None:
-            yield from self._at_time_limit(self._settings.timeout_s, attempt)
+            yield from self._at_time_limit(self._settings.timeout_s, now.attempt)
+
+    def _carry_out(self, command: Command, now: _Now) -> Iterator[ev.Event]:
+        if isinstance(command, Cancel):
+            yield self._interrupted(command.by)
+        elif isinstance(command, Propose):
+            yield from map(self._publish, now.planner.proposals(now.attempt, self._terms))
+            if command.measure is not None and now.attempt.stuck:
+                now.planner.measure(self._spec(now.spool, now.dsn, command.measure))
+        elif isinstance(command, Fix):
+            yield from self._fix(command.strategy, now, consent=command.yes)
+        elif isinstance(command, Dump):
+            from .dumping import dump  # by now it has been imported, by whoever looks at the tree
+
+            job = partial(dump, command.pid, now.attempt.tree, native=command.native, ask=now.attempt.ask)
+            now.attempt.excuse(command.pid)
+            self._errands.send(("dump", command.pid), job)
+        elif isinstance(command, Kill):
+            yield self._publish(now.attempt.signal(command))
 
     def _interrupted(self, by: signal.Signals) -> ev.Event:
         if self._held and by is signal.SIGINT:
             return self._finish("hang", ExitCode.HANG, what="the hung tree was held, and is ended now")
         return self._finish("interrupted", 128 + by, what=f"interrupted by {by.name}")
 
-    def _at_hang(self, attempt: Attempt, spool: Spool, dsn: str) -> Iterator[ev.Event]:
+    def _at_hang(self, now: _Now) -> Iterator[ev.Event]:
+        attempt = now.attempt
         if self._request.on_hang == "fix" and not self._fixed:
-            yield from self._fix(attempt, self._request.strategy, spool, dsn)
+            yield from self._fix_unasked(now)
         elif self._request.on_hang != "hold":
             sure = "nothing can wake it" if attempt.proven else "that is not proven, but likely"
             yield self._finish("hang", ExitCode.HANG, what=f"the run hangs, and {sure}")
@@ -240,56 +282,47 @@ class Session:
             hint = "Give it more time, or look where it is with py-spy dump while it runs."
             yield self._finish("timeout", ExitCode.TIMEOUT, what=f"{over}, and no hang is proven", hint=hint)
 
-    def _fix(self, attempt: Attempt, strategy: Strategy, spool: Spool, dsn: str) -> Iterator[ev.Event]:
-        """Plans a fix, says the plan, carries it out."""
+    # fixes
+
+    def _fix_unasked(self, now: _Now) -> Iterator[ev.Event]:
+        """The fix that was asked for before the run began: whoever reads its plan reads a measured price."""
         self._fixed = True
-        blockers = attempt.blockers
-        strategy = Strategy.UNBLOCK if blockers else strategy
-        reason = fix.refusal(
-            strategy,
-            result_pending=self.state.result_pending,
-            dead=attempt.dead,
-            blockers=blockers,
-            consent=self._request.yes,
-        )
-        if reason:
-            yield self._publish(ev.FixRefused(strategy=strategy, reason=reason))
-            if self._request.on_hang == "fix":
-                yield self._finish("hang", ExitCode.HANG, what=f"{strategy} is refused: {reason}")
+        strategy = Strategy.UNBLOCK if now.attempt.blockers else self._request.strategy
+        if now.planner.refusal(strategy, now.attempt, self._terms) is None and strategy is not Strategy.UNBLOCK:
+            spec = self._spec(now.spool, now.dsn, strategy)
+            now.planner.pricing.note(launch.measure_price(spec, self._wake_read))
+        for event in self._fix(strategy, now):
+            yield event
+            if isinstance(event, ev.FixRefused):
+                yield self._finish("hang", ExitCode.HANG, what=f"{strategy} is refused: {event.reason}")
+
+    def _fix(self, strategy: Strategy, now: _Now, *, consent: bool = False) -> Iterator[ev.Event]:
+        """Plans a fix, says the plan, carries it out."""
+        terms = self._terms._replace(consent=consent or self._request.yes)
+        refused = now.planner.refusal(strategy, now.attempt, terms)
+        if refused is not None:
+            yield self._publish(refused)
             return
-        if strategy is Strategy.UNBLOCK:
-            yield from self._unblock(attempt, blockers, spool)
-            return
-        settings = fix.settings_for(strategy, self._settings)
-        spec = msgspec.structs.replace(self._spec(spool, dsn), settings=public(settings), strategy=strategy)
-        price = launch.measure_price(spec, self._wake_read)
-        embedded, counted = Spool.open(spool.path).progress()
-        yield self._publish(
-            fix.plan(
-                strategy,
-                dead=attempt.dead,
-                tree=attempt.tree,
-                chunks=Spool.open(spool.path).manifest.chunks,
-                embedded=embedded,
-                counted=counted,
-                prices=[price],
-            )
-        )
+        blockers = now.attempt.blockers
+        yield self._publish(now.planner.plan(strategy, now.attempt))
         yield self._publish(ev.FixStarted(strategy=strategy))
-        if strategy is Strategy.RELEASE:
-            attempt.release()
+        yield from (self._publish(ev.VerdictWithdrawn(slug=slug)) for slug in self.state.verdicts)
+        self._held = False
+        if strategy is Strategy.UNBLOCK:
+            assert self._backing is not None
+            for blocker in blockers:
+                self._backing.end_session(now.spool.manifest.run, blocker.pid, blocker.application)
+            now.attempt.resume()
+        elif strategy is Strategy.RELEASE:
+            now.attempt.release()
         else:
             self._adopt(strategy)
+            self._renews = True
+        now.planner.pricing.forget()
 
-    def _unblock(self, attempt: Attempt, blockers: Sequence[Blocker], spool: Spool) -> Iterator[ev.Event]:
-        """Ends the sessions that hold the lock; the subject goes on as it is."""
-        assert self._backing is not None
-        chunks, (embedded, _) = Spool.open(spool.path).manifest.chunks, Spool.open(spool.path).progress()
-        yield self._publish(fix.unblock_plan(blockers, chunks=chunks, embedded=embedded))
-        yield self._publish(ev.FixStarted(strategy=Strategy.UNBLOCK))
-        for blocker in blockers:
-            self._backing.end_session(spool.manifest.run, blocker.pid, blocker.application)
-        attempt.resume()
+    @property
+    def _terms(self) -> Terms:
+        return Terms(self.state.result_pending, self._request.yes)
 
     # the end
 
@@ -324,6 +357,9 @@ class Session:
         return False
 
     def _close(self) -> None:
+        if self._planner is not None:
+            self._planner.pricing.stop()
+        self._errands.close(ERRANDS_S)
         if self._backing is not None:
             self._backing.close()
         self._publisher.close()
@@ -337,6 +373,15 @@ class Session:
                 self._spool.remove()
         os.close(self._wake_read)
         os.close(self._wake_write)
+
+
+class _Now(NamedTuple):
+    """What a command is about."""
+
+    attempt: Attempt
+    spool: Spool
+    dsn: str
+    planner: Planner
 
 
 def public(settings: Settings) -> Settings:

@@ -14,6 +14,8 @@ from .seen import ProcessSeen, StackSeen, ThreadSeen
 Status = Literal["starting", "running", "stuck", "proven deadlock", "fixing", "completed", "failed"]
 PhaseStatus = Literal["waiting", "running", "done", "kept", "failed"]
 
+# A sample may hold CPU time from before a stack was read, unless it was taken this much later.
+AFTER_READ_S = 1.0
 LOG_LINES = 200  # enough for a view's tail; the journal has them all
 
 
@@ -57,12 +59,13 @@ class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StackState(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest stack of a thread; `at` is when it was read, in seconds since the epoch."""
+    """The newest stack of a thread; `at` is when it was read, in seconds since the epoch. `moved`: it ran since."""
 
     pid: int
     at: float
     native: bool
     stack: StackSeen
+    moved: bool = False
 
 
 def _fresh_phases() -> dict[Phase, PhaseState]:
@@ -95,6 +98,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     index: ev.IndexChosen | None = None
     verified: ev.Verified | None = None
     verdicts: dict[str, ev.VerdictReached] = {}
+    withdrawn: dict[str, ev.VerdictReached] = {}  # what was said and holds no more, by slug
     plan: ev.FixPlanned | None = None
     failure: ev.Failed | None = None
     finished: ev.RunFinished | None = None
@@ -102,6 +106,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     attached: ev.Attached | None = None
     processes: dict[int, ProcessSeen] = {}  # by PID, in the order in which they came
     threads: dict[int, ThreadSeen] = {}  # by TID
+    sampled_at: float = 0.0  # when the tree was last seen to change
     stacks: dict[int, StackState] = {}  # by TID
     no_stacks: dict[int, str] = {}  # by PID: why its stacks could not be read
     graph: Graph | None = None
@@ -147,8 +152,7 @@ def _fold(event: ev.Event, state: RunState) -> RunState:
 
 @_fold.register
 def _(event: ev.RunStarted, state: RunState) -> RunState:
-    return _with(
-        state,
+    return RunState(  # a journal holds the attempts of one run one after the other: each begins with nothing
         run=event.run,
         scenario=event.scenario,
         title=event.title,
@@ -295,7 +299,17 @@ def _(event: ev.TreeSampled, state: RunState) -> RunState:
     stacks = state.stacks
     if event.key or event.gone or event.gone_threads:
         stacks = {tid: stack for tid, stack in stacks.items() if tid in threads}
-    return _with(state, processes=processes, threads=threads, stacks=stacks)
+    ran = [thread.tid for thread in event.threads if _ran(thread, stacks.get(thread.tid), event.at)]
+    if ran:
+        stacks = {**stacks, **{tid: msgspec.structs.replace(stacks[tid], moved=True) for tid in ran}}
+    return _with(state, processes=processes, threads=threads, stacks=stacks, sampled_at=event.at)
+
+
+def _ran(thread: ThreadSeen, stack: StackState | None, at: float) -> bool:
+    """Whether a sample shows that a thread ran after its stack was read, and this is news."""
+    if stack is None or stack.moved or at - stack.at < AFTER_READ_S:
+        return False
+    return thread.state == "R" or thread.cpu > 0
 
 
 @_fold.register
@@ -326,12 +340,15 @@ def _(event: ev.NotSeen, state: RunState) -> RunState:
 
 @_fold.register
 def _(event: ev.VerdictReached, state: RunState) -> RunState:
-    return _with(state, verdicts={**state.verdicts, event.slug: event})
+    withdrawn = {slug: said for slug, said in state.withdrawn.items() if slug != event.slug}
+    return _with(state, verdicts={**state.verdicts, event.slug: event}, withdrawn=withdrawn)
 
 
 @_fold.register
 def _(event: ev.VerdictWithdrawn, state: RunState) -> RunState:
-    return _with(state, verdicts={slug: said for slug, said in state.verdicts.items() if slug != event.slug})
+    verdicts = dict(state.verdicts)
+    said = verdicts.pop(event.slug, None)
+    return _with(state, verdicts=verdicts, withdrawn={**state.withdrawn, said.slug: said} if said else state.withdrawn)
 
 
 @_fold.register
@@ -342,7 +359,8 @@ def _(event: ev.Stuck, state: RunState) -> RunState:
 
 @_fold.register
 def _(event: ev.Unstuck, state: RunState) -> RunState:
-    return _with(state, status="fixing" if state.fix_started else "running", stuck=None, proposals={}, refusals={})
+    is_fixed = state.fix_started is not None and state.attached is None  # a tree that is not ours just goes on
+    return _with(state, status="fixing" if is_fixed else "running", stuck=None, proposals={}, refusals={})
 
 
 @_fold.register

@@ -6,6 +6,7 @@ to the last flush, and a defect of cvdebug is a sentence that says how to report
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -38,11 +39,30 @@ def _run(*, catches: bool) -> None:
         from .watch_command import start
 
         start(sys.argv[2:])
+    if sys.argv[1:2] == ["run"]:
+        _run_quickly(catches=catches)
     from .cli import main as others
 
     if catches:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     others()
+
+
+def _run_quickly(*, catches: bool) -> None:
+    """The app without what only the other commands need; it returns where that cannot be."""
+    gc.disable()  # what is imported stays: looking through it again and again takes a tenth of the time
+    from .outcome import carry_out
+    from .quick import run
+
+    if catches:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def command() -> None:
+        if (code := run(sys.argv[2:])) is not None:
+            sys.exit(code)
+
+    carry_out(command)
+    gc.enable()
 
 
 def _confess(error: Exception) -> None:

@@ -22,7 +22,10 @@ def always(rank: int) -> Rank:
 
 
 class Action(NamedTuple):
-    """One thing to do. `label` stands in the footer, `area: verb` in the palette, `says` in the help."""
+    """One thing to do. `label` stands in the footer, `area: verb` in the palette, `says` in the help.
+
+    `otherwise` is said to who tries it when it makes no sense.
+    """
 
     id: str
     key: str
@@ -31,6 +34,7 @@ class Action(NamedTuple):
     verb: str
     says: str
     rank: Rank
+    otherwise: str = ""
 
 
 def _hung(scene: Scene) -> bool:
@@ -42,7 +46,16 @@ def _is_run(scene: Scene) -> bool:
 
 
 def _can_fix(scene: Scene) -> int | None:
-    return 100 if _hung(scene) else None
+    return 100 if _hung(scene) and scene.state.finished is None else None
+
+
+def _of_process(rank: int) -> Rank:
+    """An action on a process: there must be one."""
+    return lambda scene: rank if scene.state.processes and scene.state.finished is None else None
+
+
+_NO_PROCESS = "There is no process to do that to: none is seen yet, or all have ended."
+_NO_RUN = "This is not a run of cvdebug's own: it cannot be started again from here."
 
 
 def _can_repeat(scene: Scene) -> int | None:
@@ -52,19 +65,29 @@ def _can_repeat(scene: Scene) -> int | None:
 
 
 ACTIONS: tuple[Action, ...] = (
-    Action("fix", "f", "fix", "run", "fix the hang", "Shows the ways to finish the run, and carries one out.", _can_fix),
+    Action("fix", "f", "fix", "run", "fix the hang", "Shows the ways to finish it, and carries one out.", _can_fix),
     Action("explain", "e", "explain", "verdict", "explain", "Why this happens, and what would disprove it.",
            lambda scene: 80 if scene.state.verdicts else 15),
     Action("graph", "g", "graph", "verdict", "show who waits for whom", "The wait-for graph, its dead part marked.",
            lambda scene: 75 if scene.state.graph and _hung(scene) else 30),
     Action("toggle", "p", "parallelism", "run", "change TOKENIZERS_PARALLELISM",
            "Goes through off, on and unset, and offers to run again with it.",
-           lambda scene: 70 if _is_run(scene) else None),
-    Action("again", "r", "run again", "run", "run again", "Starts the scenario anew.", _can_repeat),
-    Action("dump", "d", "dump", "thread", "read the stacks now", "Reads the stacks of the selected process.", always(50)),
-    Action("kill", "k", "signal", "process", "send a signal", "Chooses a signal for the selected process.", always(20)),
+           lambda scene: 70 if _is_run(scene) else None, _NO_RUN),
+    Action("again", "r", "run again", "run", "run again", "Starts the scenario anew.", _can_repeat, _NO_RUN),
+    Action("summary", "u", "summary", "run", "show what the run did", "After a fix: before and after, side by side.",
+           lambda scene: 92 if scene.state.finished else None, "The run has not ended yet: there is no summary."),
+    Action("dump", "d", "dump", "thread", "read the stacks now", "Reads those of the selected process.",
+           _of_process(50), _NO_PROCESS),
+    Action("native", "D", "native frames", "thread", "read the native frames too",
+           "Stops the process for milliseconds; asks before.", _of_process(3), _NO_PROCESS),
+    Action("frames", "v", "whole stack", "thread", "show every frame",
+           "The same key trims the stack again.", always(3)),
+    Action("names", "w", "raw names", "thread", "show native names as they are",
+           "The same key makes them readable again.", always(3)),
+    Action("kill", "k", "signal", "process", "send a signal", "Chooses a signal for the selected process.",
+           _of_process(20), _NO_PROCESS),
     Action("scenarios", "s", "scenarios", "run", "choose a scenario", "What can be run, and what each teaches.",
-           lambda scene: 40 if _is_run(scene) else None),
+           lambda scene: 40 if _is_run(scene) else None, _NO_RUN),
     Action("pause", "z", "pause", "view", "freeze what is shown", "Sampling and recording go on.", always(45)),
     Action("filter", "slash", "filter", "processes", "filter", "Shows only the rows that hold a text.", always(10)),
     Action("copy", "y", "copy", "view", "copy what is focused", "To the clipboard, through the terminal.", always(12)),
@@ -72,8 +95,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("zoom", "o", "zoom", "view", "show this panel alone", "The same key brings the others back.", always(13)),
     Action("theme", "t", "theme", "view", "change the theme", "Dark, light, projector.", always(5)),
     Action("help", "question_mark", "help", "view", "help", "What is shown here, and every key.", always(95)),
+    Action("tour", "T", "tour", "view", "take the tour", "Points at each panel in the order of the story.",
+           lambda scene: 4 if _is_run(scene) else None, _NO_RUN),
     Action("palette", "ctrl+p", "palette", "view", "find an action", "Every action by its name.", always(60)),
-    Action("quit", "q", "quit", "app", "quit", "Ends everything that was started, and leaves nothing behind.", always(98)),
+    Action("quit", "q", "quit", "app", "quit", "Ends everything that was started; nothing is left.", always(98)),
 )  # fmt: skip
 
 

@@ -5,12 +5,17 @@ What is shown is in screens and widgets, what can be done in actions and doing; 
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
+from textual.events import Resize
 
 from ..core import events as ev
 from ..core.commands import Command
@@ -19,9 +24,14 @@ from .actions import ACTIONS
 from .bridge import Bridge, Ended
 from .doing import Doing
 from .opening import Opening
-from .scene import Scene, Selection
+from .palette import Actions
+from .scene import Panel, Scene, Selection
 from .screens.main import MainScreen
+from .screens.small import TooSmall, too_small
 from .themes import THEMES, first_theme
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 # How often what is shown is brought up to date.
 TICKS_PER_S = 4
@@ -33,10 +43,12 @@ class CvdebugApp(App[int]):
     """The full-screen front end. Its return code is that of the run."""
 
     TITLE = "cvdebug"
-    ENABLE_COMMAND_PALETTE = False  # ours is made from the registry
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (150, "-wide")]
+    COMMANDS = {Actions}  # noqa: RUF012  (as Textual declares it)
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (150, "-wide")]  # noqa: RUF012  (as above)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c", "do('quit')", show=False, priority=True),
+        Binding("ctrl+z", "suspend_process", show=False, priority=True),
         *(Binding(action.key, f"do('{action.id}')", action.label, show=False, id=action.id) for action in ACTIONS),
     ]
 
@@ -47,28 +59,35 @@ class CvdebugApp(App[int]):
         clock: Callable[[], float] = time.time,
         ticks_per_s: float = TICKS_PER_S,
         tour: bool = False,
+        driver_class: type[Driver] | None = None,
     ) -> None:
         """With `ticks_per_s` 0 nothing moves by itself: who made the app calls `tick`."""
-        super().__init__()
+        # Colours that are to be left out must be the terminal's own: others would be shown as greys.
+        super().__init__(driver_class=driver_class, ansi_color=True if "NO_COLOR" in os.environ else None)
         self.opening = opening
+        self.next_opening: Opening | None = None  # what begins when that which is shown has ended
         self.tour = tour
         self.clock = clock
         self.bridge = self._bridge(opening)
+        self._before: tuple[Opening, Bridge] | None = None
         self.selection = Selection()
         self.paused: Scene | None = None
+        self.touched = False  # a person has pressed or clicked something
         self.error: Exception | None = None
+        self.ended_by = 0  # the signal that ended it, if any did
         self.doing = Doing(self)
         self._ticks_per_s = ticks_per_s
         for theme in THEMES:
             self.register_theme(theme)
-        self.theme = first_theme()
+        self.theme = first_theme(no_color=self.no_color)
 
     @property
     def scene(self) -> Scene:
         """What is shown: the newest there is, or what there was when it was paused."""
         if self.paused is not None:
-            return self.paused._replace(selection=self.selection)
-        return self.bridge.scene(self.clock(), self.selection)
+            return self.paused._replace(selection=self.selection, next_toggle=self.doing.next_toggle)
+        scene = self.bridge.scene(self.clock(), self.selection)
+        return scene._replace(next_toggle=self.doing.next_toggle)
 
     def get_default_screen(self) -> MainScreen:
         return MainScreen()
@@ -81,15 +100,21 @@ class CvdebugApp(App[int]):
         return screen
 
     def on_ready(self) -> None:
-        """The first frame is there: now the run may begin."""
-        self.bridge.start()
+        """The run begins when the first frame is there."""
+        self.main.show(self.scene)
+        self.call_after_refresh(self.bridge.start)
         if self._ticks_per_s:
             self.set_interval(1 / self._ticks_per_s, self.tick)
+        if self.tour:
+            self.doing.do_tour()
 
     def tick(self) -> None:
         """Takes in what has come, and shows it."""
         news = self.bridge.fold()
         self.main.show(self.scene)
+        for screen in self.screen_stack[1:]:
+            if isinstance(screen, Panel):
+                screen.show(self.scene)
         for event in news:
             self.doing.hear(event)
 
@@ -98,25 +123,96 @@ class CvdebugApp(App[int]):
         self.bridge.send(command)
 
     def reopen(self, opening: Opening) -> None:
-        """Ends what is shown, and begins anew with something else."""
-        self.bridge.stop(QUIT_S)
-        self.opening, self.paused, self.selection = opening, None, Selection()
+        """Ends what is shown, and begins anew with something else as soon as that is gone; returns at once."""
+        if self.next_opening is None:
+            self.next_opening = opening
+            self.bridge.cancel()
+            if self.bridge.over:
+                self._begin(opening)
+
+    def _begin(self, opening: Opening) -> None:
+        self._forget_before()
+        self._before = self.opening, self.bridge
+        self.opening, self.next_opening, self.paused, self.selection = opening, None, None, Selection()
         self.bridge = self._bridge(opening)
         self.bridge.start()
+        self.tick()
+
+    def _forget_before(self) -> None:
+        if self._before is not None:
+            self._before[1].close()
+            self._before = None
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key | events.MouseDown):
+            self.touched = True
+        await super().on_event(event)
 
     def action_do(self, id: str) -> None:
         self.doing.do(id)
 
     def on_ended(self, message: Ended) -> None:
-        """A source that could not be opened, or broke off, ends the app with its sentence."""
-        if message.bridge is self.bridge and message.error is not None:
+        """What was waited for has ended: the next begins. A source that failed ends the app with its sentence."""
+        if message.bridge is not self.bridge:
+            return
+        self.tick()
+        if self.next_opening is not None:
+            self._begin(self.next_opening)
+        elif isinstance(message.error, CvdebugError) and self._before is not None and not self.bridge.state.started_at:
+            self._go_back(message.error)
+        elif message.error is not None:
             self.error = message.error
             self.exit()
+
+    def _go_back(self, error: CvdebugError) -> None:
+        """What was to be opened next could not be: what was shown before is shown again, with the reason."""
+        assert self._before is not None
+        self.bridge.close()
+        (self.opening, self.bridge), self._before = self._before, None
+        self.doing.tell(error)
+        self.tick()
+
+    def exit(self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
+        """Leaves; what was started is being ended from this moment on."""
+        self.next_opening = None
+        self.bridge.cancel()
+        super().exit(result, return_code, message)
+
+    def end_by(self, number: int) -> None:
+        """Leaves because of a signal."""
+        self.ended_by = self.ended_by or number
+        self.bridge.cancel(signal.Signals(number))
+        self.exit()
+
+    def on_resize(self, event: Resize) -> None:
+        """Below a certain size a sentence stands in place of everything."""
+        covered = isinstance(self.screen, TooSmall)
+        if too_small(event.size) and not covered:
+            self.push_screen(TooSmall())
+        elif covered and not too_small(event.size):
+            self.pop_screen()
+
+    def repaint(self) -> None:
+        """Draws everything anew, where the terminal has missed something."""
+        self.refresh(layout=True)
+
+    @property
+    def crash(self) -> Exception | None:
+        """The defect that ended the app, if one did. Whoever shows the app says so, when the terminal is sane again."""
+        return self._exception
+
+    def _fatal_error(self) -> None:
+        self._close_messages_no_wait()
+
+    def _print_error_renderables(self) -> None:
+        self._exit_renderables.clear()
 
     def end(self) -> int:
         """Ends what was started, when the screen is gone; the exit code."""
         self.bridge.stop(QUIT_S)
         self.bridge.fold()
+        self.bridge.close()
+        self._forget_before()
         finished: ev.RunFinished | None = self.bridge.state.finished
         if isinstance(self.error, CvdebugError):
             return self.error.exit_code

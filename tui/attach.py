@@ -15,7 +15,8 @@ from rich.text import Text
 
 from ..core.errors import DatabaseError, ExitCode, ObserveError, UsageError
 from ..core.evidence_file import EvidenceFile
-from . import report
+from . import report, terminal
+from .openings import ended_by_signals
 from .plain import line_console
 
 if TYPE_CHECKING:
@@ -23,14 +24,13 @@ if TYPE_CHECKING:
 
     from ..core.diagnose.investigate import Finding
     from ..core.diagnose.picture import Picture
+    from ..core.diagnose.telling import News
+    from ..core.following import Following
     from ..core.model import Verdict
 
 EVERY_S = 0.25
-# What is no hang is said again, when it changed, at most this often: a busy program is in many places.
-CALM_S = 5.0
 # A look that was as quick as this is repeated when it shows nothing.
 AGAIN_S = 1.0
-HANGS = ("proven", "certain", "likely")
 
 
 class Wish(NamedTuple):
@@ -42,6 +42,12 @@ class Wish(NamedTuple):
     native: bool
     dsn: str | None
     report: Path | None
+    record: Path | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether something is asked for that the app does not give."""
+        return self.once or self.json or self.plain or self.report is not None
 
 
 def attach(word: str | None, wish: Wish, choose: Callable[[], int]) -> int:
@@ -54,11 +60,39 @@ def attach(word: str | None, wish: Wish, choose: Callable[[], int]) -> int:
 
     if wish.json and wish.plain:
         raise UsageError("--json and --plain exclude each other")
+    if wish.record is not None and (wish.once or wish.json or wish.report is not None):
+        raise UsageError("--record follows a tree and keeps the events; --once, --json and --report do something else")
     file = EvidenceFile(wish.report, command=shlex.join(["cvdebug", *sys.argv[1:]])) if wish.report else None
     require_readable(wish.dsn)
     root = choose() if word is None else target(word)
+    if not wish.is_plain and terminal.usable():
+        return _in_the_app(root, wish)
+    if wish.record is not None:
+        return _recorded(root, wish)
     talk = _Talk(root, wish, file)
     return talk.once() if wish.once else talk.follow()
+
+
+def _following(root: int, wish: Wish) -> Following:
+    from ..core.following import Following
+
+    return Following(root, dsn=wish.dsn or "", native=wish.native, record=wish.record)
+
+
+def _in_the_app(root: int, wish: Wish) -> int:
+    from .launch import show
+    from .openings import Source
+
+    return show(Source("attach", lambda: _following(root, wish)))
+
+
+def _recorded(root: int, wish: Wish) -> int:
+    """Follows and records, and says what a recording would."""
+    from .plain import Plain
+
+    live = _following(root, wish)
+    with ended_by_signals(live):
+        return Plain().show(live.events())
 
 
 def require_readable(dsn: str | None) -> None:
@@ -79,6 +113,7 @@ class _Talk:
 
     def __init__(self, root: int, wish: Wish, file: EvidenceFile | None) -> None:
         from ..core.diagnose.investigate import Options
+        from ..core.diagnose.telling import Telling
         from ..core.observe.target import booted_at
 
         self._root = root
@@ -88,10 +123,7 @@ class _Talk:
         self._booted_at = booted_at()
         self._console = line_console(sys.stdout)
         self._finding: Finding | None = None
-        self._hung = False  # a hang was said
-        self._said: tuple[Verdict, ...] | None = None  # what was said last; None before the tree was shown
-        self._seen: tuple[Verdict, ...] = ()  # the verdicts of the look before
-        self._calm_s = 0.0
+        self._telling = Telling()
         self._written: tuple[Verdict, ...] | None = None
 
     # once
@@ -140,67 +172,41 @@ class _Talk:
         follower = Follower(self._root, self._options)
         while (look := follower.look()).processes:
             if look.finding is not None:
-                self._take(msgspec.structs.replace(look.finding, verdicts=look.verdicts))
-                if self._hung and self._wish.json:
+                news = self._take(msgspec.structs.replace(look.finding, verdicts=look.verdicts))
+                if self._telling.hung and self._wish.json:
                     return False
-                if not self._wish.json:
-                    self._tell()
+                if news is not None and not self._wish.json:
+                    self._tell(news)
             time.sleep(max(0.0, EVERY_S - look.taken_s))
         return True
 
-    def _tell(self) -> None:
-        """The tree at first, then a line, or a verdict, when something has changed.
-
-        A hang, and its end, is said at once; what is no hang when two looks agree on it, and then not too often.
-        """
-        from ..core.diagnose.judge import is_hang
-
+    def _tell(self, news: News) -> None:
+        """The tree at first, and at a hang; else a line for each verdict."""
         finding = self._finding
-        if finding is None:
-            return
-        now, before = finding.verdicts, self._seen
-        self._seen = now
-        if self._said is None:
-            if now:
-                self._show(finding)
-                self._remember(finding)
-            return
-        hung, hangs = any(map(is_hang, self._said)), any(map(is_hang, now))
-        if hangs and _names(now) != _names(self._said):
+        assert finding is not None
+        if news.first or news.hangs:
             self._show(finding)
-            self._remember(finding)
-        elif not hangs and _names(now) == _names(before) != _names(self._said) and (hung or self._is_calm()):
-            for verdict in now:
-                word = "It moves again. " if hung else ""
+        else:
+            for verdict in news.verdicts:
+                word = "It moves again. " if news.moves_again else ""
                 self._say(f"{word}{report.headline(verdict).plain}")
-            self._remember(finding)
-
-    def _remember(self, finding: Finding) -> None:
-        self._said = finding.verdicts
-        self._calm_s = time.monotonic()
-        if self._hung:
+        if self._telling.hung:
             self._write(finding)
-
-    def _is_calm(self) -> bool:
-        return time.monotonic() - self._calm_s >= CALM_S
 
     # what both do
 
-    def _take(self, finding: Finding) -> None:
-        from ..core.diagnose.judge import is_hang
-
+    def _take(self, finding: Finding) -> News | None:
         self._finding = finding
-        self._hung = self._hung or any(map(is_hang, finding.verdicts))
+        return self._telling.hear(finding.verdicts, time.monotonic())
 
     def _code(self, otherwise: ExitCode) -> int:
         """The exit code; where the waits are hidden and nothing was found, a sentence and 1."""
-        from ..core.observe.permissions import blindness
+        from ..core.observe.target import require_sight
 
-        if self._hung:
+        if self._telling.hung:
             return ExitCode.HANG
-        undecided = self._finding is None or all(v.certainty == "undecided" for v in self._finding.verdicts)
-        if undecided and (limit := blindness(self._root)):
-            raise ObserveError(f"process {self._root} hides {limit.what}: {limit.why}", hint=limit.remedy)
+        if self._telling.undecided:
+            require_sight(self._root)
         return otherwise
 
     def _show(self, finding: Finding) -> None:
@@ -235,11 +241,3 @@ class _Talk:
         if self._file is not None and self._written != finding.verdicts:
             self._file.write(finding, at=time.time(), booted_at=self._booted_at)
             self._written = finding.verdicts
-
-
-def _names(verdicts: Iterable[Verdict]) -> frozenset[tuple[object, ...]]:
-    """What makes verdicts different from those before: the cause, how sure it is, and whom a hang is about."""
-    return frozenset(
-        (v.slug, v.certainty, frozenset(culprit.pid for culprit in v.culprits) if v.certainty in HANGS else ())
-        for v in verdicts
-    )

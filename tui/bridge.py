@@ -6,6 +6,7 @@ Nothing here draws.
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from ..core import events as ev
 from ..core.commands import Cancel, Command, Live
 from ..core.errors import CvdebugError
 from ..core.history import History
+from ..core.recording import Recording
 from ..core.state import RunState, fold
 from .logbook import LogBook
 from .scene import Scene, Selection
@@ -47,12 +49,15 @@ class Bridge:
         self.state = RunState()
         self.history = History()
         self.log = LogBook()
+        self.recording = Recording()
+        self.hung: RunState | None = None  # the run as it was when a fix began
         self.over = False
         self._open = open_
         self._post = post
         self._queue: deque[ev.Event] = deque()
         self._live: Live | None = None
         self._unsent: list[Command] = []
+        self._cancelled = False
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, daemon=True, name="session")
 
@@ -61,17 +66,26 @@ class Bridge:
         self._thread.start()
 
     def send(self, command: Command) -> None:
-        """Asks something of the source; where it is not open yet, as soon as it is."""
+        """Asks something of the source; where it is not open yet, as soon as it is, and when it is over never."""
         with self._lock:
+            if self.over:
+                return
             if self._live is None:
                 self._unsent.append(command)
             else:
                 self._live.send(command)
 
+    def cancel(self, by: signal.Signals = signal.SIGINT) -> None:
+        """Begins to end what the source started. Only the first call counts."""
+        if not self._cancelled:
+            self._cancelled = True
+            self.send(Cancel(by))
+
     def stop(self, deadline_s: float) -> bool:
         """Ends what the source started and waits for that; whether it is over."""
-        self.send(Cancel())
-        self._thread.join(deadline_s)
+        self.cancel()
+        if self._thread.ident is not None:  # it was started
+            self._thread.join(deadline_s)
         return not self._thread.is_alive()
 
     def fold(self) -> tuple[ev.Event, ...]:
@@ -80,10 +94,17 @@ class Bridge:
         while self._queue:
             event = self._queue.popleft()
             news.append(event)
+            if isinstance(event, ev.FixStarted):
+                self.hung = self.state
             self.state = fold(self.state, event)
             self.history.take(event, self.state)
-            self.log.take(event)
+            self.log.take(event, self.state)
+            self.recording.write(event)
         return tuple(news)
+
+    def close(self) -> None:
+        """Gives back what was kept of it; nothing is folded any more."""
+        self.recording.close()
 
     def scene(self, now: float, selection: Selection) -> Scene:
         """What there is to show. After the end, time stands still."""

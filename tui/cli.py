@@ -1,4 +1,4 @@
-"""The command line: `cvdebug run`, `resume`, `attach`, `watch`, `ps`, `explain`, `runs`, `scenarios`, `search`, `db`.
+"""The command line: `cvdebug run`, `resume`, `attach`, `watch`, `replay`, `ps`, `explain`, `runs`, `search`, `db` ...
 
 Standard output is for data and results, standard error for what went wrong. Exit codes are core.errors.ExitCode:
 0 completed, 1 failed, 2 usage, 3 hang found and not fixed, 4 time limit without a verdict, 130 interrupted
@@ -7,21 +7,18 @@ Standard output is for data and results, standard error for what went wrong. Exi
 
 from __future__ import annotations
 
-import contextlib
-import io
-import os
 import sys
 from typing import Annotated, Any
 
 import typer
 
-from ..core.errors import CvdebugError, ExitCode
 from . import options
+from .outcome import carry_out
 
 WELCOME = """\
 cvdebug runs an embedding-and-store pipeline over CVs in front of you, and shows why it hangs.
 
-  cvdebug run                          the whole pipeline, on embedded defaults: ends well
+  cvdebug run                          the whole pipeline, full screen, on embedded defaults: ends well
   cvdebug run --parallelism on         the real fork deadlock of HuggingFace tokenizers, proven
   cvdebug run --parallelism on --fix   the same, and finished without embedding anything twice
   cvdebug attach PID                   why any Python program hangs; cvdebug watch -- COMMAND runs one
@@ -86,11 +83,15 @@ def run(
     fix_with: options.FixWith = None,
     yes: options.Yes = False,
     hold: options.Hold = False,
+    tour: options.Tour = False,
     plain: options.PlainOutput = False,
     json: options.Json = False,
     record: options.Record = None,
 ) -> None:
-    """Run the pipeline: load, tokenize, embed, clean up, convert, store, index, verify."""
+    """Run the pipeline: load, tokenize, embed, clean up, convert, store, index, verify.
+
+    On a terminal in the app, which stays until you quit it; elsewhere in lines.
+    """
     from . import run_commands
 
     flags = {
@@ -99,7 +100,7 @@ def run(
         "table": table, "index": index, "metric": metric, "m": m, "ef_construction": ef_construction, "lists": lists,
         "maintenance_work_mem_mb": maintenance_work_mem_mb, "keep_spool": keep_spool, "timeout_s": timeout,
     }  # fmt: skip
-    view = run_commands.View(json=json, plain=plain, record=record)
+    view = run_commands.View(json=json, plain=plain, record=record, tour=tour)
     ask = run_commands.HangPolicy(fix=fix, fix_with=fix_with, hold=hold, yes=yes)
     raise typer.Exit(run_commands.run(scenario, flags, ask, view))
 
@@ -151,18 +152,38 @@ def attach(
     native: options.Native = False,
     plain: options.LookPlain = False,
     json: options.JsonObject = False,
+    record: options.LookRecord = None,
 ) -> None:
     """Look at a running program and everything below it: who waits for whom, whether it can go on, and the fix.
 
-    Looks until Ctrl-C, and says when something hangs or moves again. Nothing is written to the program, and nothing
-    stopped, but for milliseconds a process that is proven dead. Exit code: 3 a hang (proven, certain or likely), 0 not
-    hung or undecided, 1 it cannot be looked at, 2 usage, 130 Ctrl-C before a hang was found.
+    On a terminal in the app; plain with --plain, --once, --json or --report, and elsewhere. Looks until you leave, and
+    says when something hangs or moves again. Nothing is written to the program, and nothing stopped, but for
+    milliseconds a process that is proven dead, unless you ask for it. Exit code: 3 a hang (proven, certain or likely),
+    0 not hung or undecided, 1 it cannot be looked at, 2 usage, 130 left before a hang was found.
     """
     from . import attach as attaching
     from . import look_commands
 
-    wish = attaching.Wish(once=once, json=json, plain=plain, native=native, dsn=dsn, report=report)
+    wish = attaching.Wish(once=once, json=json, plain=plain, native=native, dsn=dsn, report=report, record=record)
     raise typer.Exit(attaching.attach(pid, wish, look_commands.choose))
+
+
+@app.command()
+def replay(
+    recording: Annotated[
+        str, typer.Argument(metavar="FILE|RUN", help="What --record left, or a run that was kept.", show_default=False)
+    ],
+    speed: options.Speed = None,
+    plain: options.LookPlain = False,
+    json: options.Json = False,
+) -> None:
+    """Play a recording as if it happened now: in the app on a terminal, else in lines. Nothing is run.
+
+    Silences over 10 s are cut short. Exit code: that of what was recorded; 130 when you leave before its end.
+    """
+    from . import replay_command
+
+    raise typer.Exit(replay_command.replay(recording, speed, replay_command.View(json=json, plain=plain)))
 
 
 @app.command()
@@ -186,7 +207,7 @@ def explain(
 
 @app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def watch() -> None:
-    """Run any command as if cvdebug were not there, and say when it hangs."""
+    """Run any command as if cvdebug were not there, and say when it hangs; with --app in the app."""
     from . import watch_command
 
     watch_command.start(sys.argv[2:])
@@ -265,41 +286,5 @@ def db_stop() -> None:
 
 
 def main() -> None:
-    """The console script. No traceback reaches a user: every error is a sentence and an exit code.
-
-    typer itself answers for usage errors (2), Ctrl-C (130) and a reader that went away.
-    """
-    _settle_streams()
-    try:
-        try:
-            app()
-        finally:
-            sys.stdout.flush()  # so that a full disk is an error like any other
-    except CvdebugError as error:
-        from .text import clean
-
-        sys.stderr.write(f"cvdebug: {clean(str(error))}\n")
-        sys.exit(error.exit_code)
-    except OSError as error:
-        _silence_stdout()
-        sys.stderr.write(f"cvdebug: {error.strerror or error}\n")
-        sys.exit(ExitCode.FAILED)
-
-
-def _settle_streams() -> None:
-    """Output goes nowhere rather than nowhere to be found, and no character is too much for a terminal's encoding."""
-    if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  (for as long as the process lives)
-    if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-
-
-def _silence_stdout() -> None:
-    """Keeps the interpreter from failing again when it flushes at exit."""
-    with contextlib.suppress(OSError, ValueError):
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
-        os.close(null)
+    """The console script. typer itself answers for usage errors (2), Ctrl-C (130) and a reader that went away."""
+    carry_out(app)

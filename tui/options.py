@@ -75,7 +75,8 @@ FixWith = Annotated[
 ]
 Yes = Annotated[bool, _option("--yes", group=RUN, help="Let --fix end the database session that holds a lock.")]
 Hold = Annotated[bool, _option("--hold", group=RUN, help="Keep the hung tree alive, to look at it; Ctrl-C ends it.")]
-PlainOutput = Annotated[bool, _option("--plain", group=SHOW, help="Lines and bars (what you get for now anyway).")]
+PlainOutput = Annotated[bool, _option("--plain", group=SHOW, help="Lines and bars, also where the app could be shown.")]
+Tour = Annotated[bool, _option("--tour", group=SHOW, help="The app shows itself first: each panel, and the keys.")]
 Json = Annotated[bool, _option("--json", group=SHOW, help="One event a line on standard output.")]
 Record = Annotated[
     Path | None, _option("--record", group=SHOW, metavar="FILE", help="Write the events to FILE as they happen.")
@@ -103,7 +104,15 @@ Report = Annotated[
     ),
 ]
 Everybody = Annotated[bool, _option("--all", group=LOOK, help="Other users' programs too; root sees most of them.")]
-LookPlain = Annotated[bool, _option("--plain", group=SHOW, help="Lines (what you get for now anyway).")]
+LookPlain = Annotated[bool, _option("--plain", group=SHOW, help="Lines, also where the app could be shown.")]
+LookRecord = Annotated[
+    Path | None,
+    _option("--record", group=SHOW, metavar="FILE", help="Write what is seen to FILE, for cvdebug replay."),
+]
+Speed = Annotated[
+    str | None,
+    _option("--speed", group=SHOW, metavar="X|max", help="X times as fast as it was (1; max where nobody looks on)."),
+]
 JsonObject = Annotated[
     bool,
     _option(

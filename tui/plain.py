@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TextIO
 
 from rich.console import Console, RenderableType
@@ -18,10 +18,10 @@ from ..core.model import Phase
 from ..core.state import PhaseState, RunState, fold
 from . import report
 from .text import clean, rate, seconds, shortened
+from .words import PHASE, STILL_S, amount
 
-SYMBOLS = {"waiting": "·", "running": "▶", "done": "✓", "kept": "✓", "failed": "✗"}
+SYMBOLS = {status: symbol for status, (symbol, _) in PHASE.items()}
 STYLES = {"waiting": "dim", "running": "bold cyan", "done": "green", "kept": "green", "failed": "bold red"}
-STILL_S = 1.0  # a running phase that has not moved for this long is shown as still
 REFRESH_PER_S = 8
 LOG_WIDTH = 10_000
 
@@ -34,8 +34,10 @@ def line_console(file: TextIO) -> Console:
 class Plain:
     """Shows a stream of events; `exit_code` is that of the run."""
 
-    def __init__(self, console: Console | None = None) -> None:
+    def __init__(self, console: Console | None = None, *, clock: Callable[[], float] = time.time) -> None:
+        """`clock` says what time it is in what is shown, in seconds since the epoch."""
         self._console = console or line_console(sys.stdout)
+        self._clock = clock
         self._state = RunState()
         self.exit_code = 1
 
@@ -76,13 +78,13 @@ class Plain:
         """The bars, below the lines."""
         if not self._state.subject_pid:
             return Text()
-        return phase_table(self._state, time.time(), self._console.width)
+        return phase_table(self._state, self._clock(), self._console.width)
 
 
 def phase_line(phase: Phase, state: PhaseState, now: float) -> Text:
     """One phase as a line of a log."""
     line = Text(f"{SYMBOLS[state.status]} {phase:<9}", style=STYLES[state.status])
-    line.append(f" {_amount(state):>15} {state.unit}", style="not bold")
+    line.append(f" {amount(state):>15} {state.unit}", style="not bold")
     if state.status != "running":
         took = "kept" if state.status == "kept" else seconds(state.elapsed_s(now))
         line.append(f"  {took}", style="not bold")
@@ -109,7 +111,7 @@ def phase_table(state: RunState, now: float, width: int) -> Table:
             Text(SYMBOLS[current.status], style=style),
             Text(phase, style=style),
             _bar(current, bar),
-            Text(_amount(current)),
+            Text(amount(current)),
             Text(rate(current.rate) if current.rate else ""),
             Text(_time(current, now)),
             Text(_detail(current, state, now), style="dim"),
@@ -123,12 +125,6 @@ def _bar(state: PhaseState, width: int) -> RenderableType:
         return Text("─" * width, style="dim")
     full = state.status in ("done", "kept")
     return ProgressBar(total=state.total or 1, completed=(state.total or 1) if full else state.done, width=width)
-
-
-def _amount(state: PhaseState) -> str:
-    if state.status == "waiting":
-        return ""
-    return f"{state.done:,}/{state.total:,}" if state.total else f"{state.done:,}"
 
 
 def _time(state: PhaseState, now: float) -> str:

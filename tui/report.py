@@ -55,6 +55,12 @@ def _(event: ev.RunStarted, state: RunState) -> Iterator[Line]:
 
 
 @_lines.register
+def _(event: ev.Attached, state: RunState) -> Iterator[Line]:
+    verb = "watches" if event.watched else "follows"
+    yield Text.assemble(("cvdebug", "bold"), f" {verb} PID {event.pid}: {clean(' '.join(event.command))}")
+
+
+@_lines.register
 def _(event: ev.SubjectStarted, state: RunState) -> Iterator[Line]:
     what = f"TOKENIZERS_PARALLELISM {event.parallelism}, {event.workers} workers by {event.start_method}"
     yield Text(f"subject PID {event.pid}: {what}", style="dim")
@@ -121,10 +127,26 @@ def culprits(found: Sequence[Culprit]) -> str:
 
 @_lines.register
 def _(event: ev.Stuck, state: RunState) -> Iterator[Line]:
+    if state.attached is not None:
+        yield Text(f"Process {state.attached.pid} hangs.", style="bold red")
+        return
     embedded = state.phases[Phase.EMBED]
     percent = 100 * embedded.done // embedded.total if embedded.total else 0
     where = f" in {event.phase}" if event.phase else ""
     yield Text(f"The run is stuck{where}: embeddings {percent} %, stored 0 %.", style="bold red")
+
+
+@_lines.register
+def _(event: ev.Unstuck, state: RunState) -> Iterator[Line]:
+    yield Text("It moves again.", style="green")
+
+
+@_lines.register
+def _(event: ev.Signalled, state: RunState) -> Iterator[Line]:
+    if event.trouble:
+        yield Text(f"{event.signal} was not sent to PID {event.pid}: {clean(event.trouble)}", style="yellow")
+    else:
+        yield Text(f"{event.signal} was sent to PID {event.pid}", style="dim")
 
 
 @_lines.register
@@ -133,14 +155,15 @@ def _(event: ev.FixPlanned, state: RunState) -> Iterator[Line]:
     for number, step in enumerate(event.steps, 1):
         yield indented(f"{number}. {step}")
     for price in event.prices:
-        yield indented(f"Price of {price.strategy}: {_price(price, event.to_count)}", "dim")
+        yield indented(f"Price of {price.strategy}: {price_words(price, event.to_count)}", "dim")
     measured = {price.strategy for price in event.prices if price.chunks_per_s}
     others = [strategy for strategy in Strategy if strategy not in (*measured, Strategy.UNBLOCK)]
-    if others and event.strategy is not Strategy.UNBLOCK:
+    if others and event.strategy is not Strategy.UNBLOCK and state.attached is None:
         yield indented(f"Not measured: {', '.join(others)}", "dim")
 
 
-def _price(price: ev.Price, chunks: int) -> str:
+def price_words(price: ev.Price, chunks: int) -> str:
+    """What a strategy costs where cleanup has `chunks` to count; "not measured" where nothing is known."""
     if price.startup_s is None or not price.chunks_per_s:
         return "not measured"
     each = f"a worker is ready after {seconds(price.startup_s)} and counts {rate(price.chunks_per_s)}"
@@ -170,6 +193,9 @@ def _(event: ev.Verified, state: RunState) -> Iterator[Line]:
 
 @_lines.register
 def _(event: ev.RunFinished, state: RunState) -> Iterator[Line]:
+    if state.attached is not None:
+        yield Text(f"\n{clean(sentences(event.what[:1].upper() + event.what[1:], event.hint))}")
+        return
     if event.outcome == "completed":
         yield Text(f"\n✓ completed in {seconds(event.elapsed_s)}", style="bold green")
         yield from summary(state)

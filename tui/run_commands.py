@@ -1,4 +1,7 @@
-"""`run`, `resume`, `runs` and `scenarios`: from flags to a session, and from its events to a front end."""
+"""`run`, `resume`, `runs` and `scenarios`: from flags to the app, or to a session and a plain front end.
+
+Rich, and what runs a session, is imported where it is needed: the first frame of the app does not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -9,26 +12,22 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from ..core import scenario as scenarios
 from ..core.errors import SpoolError, UsageError
-from ..core.fix import DEFAULT
 from ..core.folders import runs_folder
 from ..core.model import Strategy
-from ..core.session import OnHang, Request, Session
 from ..core.settings import ENV_PREFIX, Resolved, nearest, resolve
 from ..core.spool import Spool, folders, in_use, spools
-from . import jsonl
-from .plain import Plain
+from . import terminal
+from .run_opening import OnHang, ResumeOpening, RunOpening, Wish, with_absolute_paths
 from .text import clean, size
 
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+if TYPE_CHECKING:
+    from ..core.session import Session
 
 
 class View(NamedTuple):
@@ -37,6 +36,12 @@ class View(NamedTuple):
     json: bool
     plain: bool
     record: Path | None
+    tour: bool = False
+
+    @property
+    def in_app(self) -> bool:
+        """Whether in the app: where there is a terminal, unless something else is asked for."""
+        return not self.json and not self.plain and terminal.usable()
 
 
 class HangPolicy(NamedTuple):
@@ -60,26 +65,40 @@ def run(name: str | None, flags: Mapping[str, Any], ask: HangPolicy, view: View)
     strategy = _strategy(ask.fix_with)
     if ask.fix_with and not ask.fix:
         raise UsageError(f"--fix-with {strategy} says how to fix, but not that you want it", hint="Add --fix.")
-    scenario = scenarios.load(name or scenarios.DEFAULT)
-    resolved = resolve(flags=_with_absolute_paths(flags), scenario=scenario.settings, scenario_name=scenario.path)
-    on_hang: OnHang = "fix" if ask.fix else "hold" if ask.hold else "end"
-    request = Request(
-        scenario=scenario, resolved=resolved, on_hang=on_hang, strategy=strategy, yes=ask.yes, record=view.record
+    _require_fit(view)
+    on_hang: OnHang = "fix" if ask.fix else "hold" if ask.hold or view.in_app else "end"
+    opening = RunOpening(
+        Wish(
+            scenario=name or scenarios.DEFAULT,
+            flags=flags,
+            on_hang=on_hang,
+            strategy=strategy,
+            yes=ask.yes,
+            record=view.record,
+        )
     )
-    return _show(Session(request), view)
+    return _show(opening, view)
 
 
-def _with_absolute_paths(flags: Mapping[str, Any]) -> dict[str, Any]:
-    """The subject has another working folder in mind than the caller: paths go out absolute."""
-    return {
-        key: os.path.abspath(os.path.expanduser(value)) if key in ("input", "tokenizer") and value else value
-        for key, value in flags.items()
-    }
+def _require_fit(view: View) -> None:
+    if view.tour and not view.in_app:
+        raise UsageError("--tour is for the app, which needs a terminal", hint="Leave --plain and --json out.")
+    if view.record is not None and view.in_app and not view.record.absolute().parent.is_dir():
+        raise UsageError(f"{view.record} cannot be written: there is no such folder")
+
+
+def _show(opening: RunOpening | ResumeOpening, view: View) -> int:
+    """In the app, or in a plain front end."""
+    if view.in_app:
+        from . import launch
+
+        return launch.show(opening, tour=view.tour)
+    return _show_plainly(opening.open(), view)
 
 
 def _strategy(word: str | None) -> Strategy:
     if word is None:
-        return DEFAULT
+        return Strategy.SERIAL
     try:
         return Strategy(word)
     except ValueError:
@@ -92,7 +111,7 @@ def _require_linux() -> None:
         raise UsageError("the pipeline runs on Linux only", hint="Use a Linux machine or container.")
 
 
-def _show(session: Session, view: View) -> int:
+def _show_plainly(session: Session, view: View) -> int:
     """Feeds the front end; a signal, or a reader of ours that went away, ends the run and what it started."""
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -100,7 +119,10 @@ def _show(session: Session, view: View) -> int:
         if session.interruptible:
             raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, end) for number in _ENDING}
+    from . import jsonl
+    from .plain import Plain
+
+    before = {number: signal.signal(number, end) for number in terminal.ENDING}
     stream = session.events()
     try:
         return jsonl.show(stream) if view.json else Plain().show(stream)
@@ -120,15 +142,9 @@ def resume(run_name: str | None, flags: Mapping[str, Any], fix_with: str | None,
         which = f"run {spool.manifest.run} is complete" if spool else _nothing_unfinished()
         sys.stderr.write(f"{which}: there is nothing to resume.\n")
         return 0
-    resolved = _resolved_anew(spool, flags)
-    request = Request(
-        scenario=_scenario_of(spool),
-        resolved=resolved,
-        strategy=strategy,
-        record=view.record,
-        spool=spool,
-    )
-    return _show(Session(request), view)
+    on_hang: OnHang = "hold" if view.in_app else "end"
+    wish = Wish(on_hang=on_hang, strategy=strategy, record=view.record)
+    return _show(ResumeOpening(spool, _resolved_anew(spool, flags), wish), view)
 
 
 def _resolved_anew(spool: Spool, flags: Mapping[str, Any]) -> Resolved:
@@ -136,7 +152,7 @@ def _resolved_anew(spool: Spool, flags: Mapping[str, Any]) -> Resolved:
     variables = {name: os.environ[name] for key in flags if (name := ENV_PREFIX + key.upper()) in os.environ}
     before = {key: value for key, value in msgspec.to_builtins(spool.manifest.settings).items() if value is not None}
     resolved = resolve(
-        flags=_with_absolute_paths(flags), environment=variables, scenario=before, scenario_name=spool.manifest.run
+        flags=with_absolute_paths(flags), environment=variables, scenario=before, scenario_name=spool.manifest.run
     )
     if spool.manifest.secret_dsn and resolved.origins["dsn"] == spool.manifest.run:
         raise UsageError(
@@ -165,16 +181,12 @@ def _find(name: str | None) -> Spool | None:
     raise UsageError(f"there is no run {name}", hint=hint)
 
 
-def _scenario_of(spool: Spool) -> scenarios.Scenario:
-    """The scenario a run began with; a file that has gone since does not matter, its settings are in the spool."""
-    try:
-        return scenarios.load(spool.manifest.scenario)
-    except UsageError:
-        return scenarios.Scenario(title="", teaches="", name=spool.manifest.scenario)
-
-
 def list_runs() -> None:
     """Prints the runs that left a spool."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     console = Console(highlight=False)
     found = spools()
     if not folders():
@@ -196,7 +208,11 @@ def list_runs() -> None:
     for path in folders():
         if path not in {spool.path for spool in found}:
             console.print(Text(f"{path.name}  damaged, or of another version of cvdebug"))
-    console.print("cvdebug resume RUN finishes one; cvdebug runs prune removes those that nobody uses.", style="dim")
+    console.print(
+        "cvdebug resume RUN finishes one, cvdebug replay RUN shows it again; cvdebug runs prune removes those that "
+        "nobody uses.",
+        style="dim",
+    )
 
 
 _NUMBERS = ("chunks", "embedded", "size")
@@ -217,6 +233,9 @@ def _state(spool: Spool) -> str:
 
 def prune(run_name: str | None) -> None:
     """Removes spools that nobody uses."""
+    from rich.console import Console
+    from rich.text import Text
+
     console = Console(highlight=False)
     if run_name is not None:
         candidates = [path for path in folders() if path.name == run_name]
@@ -244,6 +263,9 @@ def _remove(path: Path) -> None:
 
 def list_scenarios() -> None:
     """Prints the shipped scenarios with what they teach and how they end."""
+    from rich.console import Console
+    from rich.text import Text
+
     console = Console(highlight=False)
     for name in scenarios.names():
         scenario = scenarios.load(name)

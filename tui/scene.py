@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from ..core.history import History
 from ..core.state import RunState
@@ -19,7 +19,8 @@ class Selection(NamedTuple):
 class Scene(NamedTuple):
     """`now` is in seconds since the epoch; it stands still while the scene is `paused`, and after the end of a run.
 
-    `history` and `log` grow in place and are only read by panels.
+    `history` and `log` grow in place and are only read by panels. `next_toggle` is TOKENIZERS_PARALLELISM for the next
+    run, "" where nobody has chosen it.
     """
 
     state: RunState
@@ -28,9 +29,11 @@ class Scene(NamedTuple):
     log: LogBook
     selection: Selection = Selection()
     paused: bool = False
+    next_toggle: str = ""
 
 
+@runtime_checkable
 class Panel(Protocol):
-    """A part of the main screen. `show` is called at each tick, and draws only what has changed."""
+    """A part of the main screen, or a screen on top of it. `show` comes at each tick, and draws what has changed."""
 
     def show(self, scene: Scene) -> None: ...

@@ -14,12 +14,13 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from ..core.errors import CvdebugError, UsageError
-from ..core.supervise.command import Command, NotStarted
+from ..core.supervise.command import Command, NotStarted, require_runnable
 
 if TYPE_CHECKING:
     from ..core.diagnose.follow import Look
     from ..core.diagnose.investigate import Finding
     from ..core.evidence_file import EvidenceFile
+    from ..core.following import Following
     from ..core.model import Verdict
 
 LOOK_EVERY_S = 0.25
@@ -33,10 +34,14 @@ _CULPRITS = 8
 DESCRIPTION = """\
 Runs a command in this terminal as if cvdebug were not there: input, output, signals, job control and the exit code
 pass through. When it hangs, the cause and the ways out are said once on standard error.
+
+With --app it runs inside the app instead: its output is in the Log panel, its input is /dev/null, and it has no
+terminal; q ends it, with everything below it. Python holds its output back where it is no terminal: PYTHONUNBUFFERED=1
+helps.
 """
 EPILOG = """\
 Exit code: the command's, 128+N when signal N ended it, 124 when --on-hang kill ended it, 126 when it cannot be run,
-127 when it was not found. Watching ends with the command: a daemon that it leaves behind lives on.
+127 when it was not found. Watching ends with the command: a daemon that it leaves behind lives on, without --app.
 Example: cvdebug watch --on-hang kill -- pytest
 """
 
@@ -49,18 +54,17 @@ class Ask(NamedTuple):
     report: EvidenceFile | None
     dsn: str
     native: bool
+    app: bool = False
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs the command; the exit code. Raises UsageError."""
+    """Runs the command; the exit code. Raises UsageError, NotStarted."""
     ask = parse(arguments)
     if sys.platform != "linux":
         raise UsageError("watch runs on Linux only", hint="py-spy dump --pid PID shows the Python stacks here.")
-    try:
-        command = Command(ask.command)
-    except NotStarted as error:
-        _say(str(error))
-        return error.code
+    if ask.app:
+        return _in_the_app(ask)
+    command = Command(ask.command)
     import threading
 
     observer = Observer(ask, command)
@@ -75,6 +79,31 @@ def main(arguments: Sequence[str]) -> int:
     return code
 
 
+def _in_the_app(ask: Ask) -> int:
+    """The same in the app. Raises UsageError without a terminal, NotStarted for what cannot be run."""
+    from . import terminal
+
+    if not terminal.usable():
+        raise UsageError("--app needs a terminal, and there is none", hint="Without --app the command runs as it is.")
+    require_runnable(ask.command[0])
+    from .launch import show
+    from .openings import Source
+
+    code = show(Source("watch", lambda: _captured(ask)))
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    return code
+
+
+def _captured(ask: Ask) -> Following:
+    from ..core.following import Following
+    from ..core.supervise.captured import Captured
+
+    command = Captured(ask.command)
+    return Following(command.pid, dsn=ask.dsn, native=ask.native, command=command)
+
+
 def start(arguments: Sequence[str]) -> NoReturn:
     """The whole of `cvdebug watch ARGUMENTS`, up to the end of this process.
 
@@ -82,6 +111,9 @@ def start(arguments: Sequence[str]) -> NoReturn:
     """
     try:
         code = main(arguments)
+    except NotStarted as error:
+        _say(str(error))
+        code = error.code
     except CvdebugError as error:
         _say(str(error))
         code = error.exit_code
@@ -109,11 +141,14 @@ def parse(arguments: Sequence[str]) -> Ask:
     parser.add_argument("--report", metavar="FILE.md|.json", help="at a hang, write the evidence to a file")
     parser.add_argument("--dsn", metavar="DSN", help="ask this PostgreSQL too")
     parser.add_argument("--native", action="store_true", help="native stacks of living processes too: it stops them")
+    parser.add_argument("--app", action="store_true", help="run it inside the app, with its output in the Log panel")
     parser.add_argument("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     asked = parser.parse_args(list(arguments))
     command = asked.command[1:] if asked.command[:1] == ["--"] else asked.command
     if not command:
         parser.error("there is no command to run")
+    if asked.app and (asked.on_hang == "kill" or asked.report is not None):
+        parser.error("--app shows a hang and leaves the rest to you: it excludes --on-hang kill and --report")
     file = None
     if asked.report is not None:
         import shlex
@@ -126,7 +161,7 @@ def parse(arguments: Sequence[str]) -> Ask:
         from .attach import require_readable
 
         require_readable(asked.dsn)
-    return Ask(tuple(command), asked.on_hang == "kill", file, asked.dsn or "", asked.native)
+    return Ask(tuple(command), asked.on_hang == "kill", file, asked.dsn or "", asked.native, asked.app)
 
 
 class Observer:

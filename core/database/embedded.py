@@ -179,7 +179,7 @@ def _initdb(folder: Path, account: Account, programs: Path, *, keep_fd: int) -> 
     ]  # fmt: skip
     process = _spawn(argv, account, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, keep_fd=keep_fd)
     try:
-        output, _ = process.communicate()
+        output = _output(process)
     except BaseException:
         # The children of initdb are in its session, and an interrupt must not leave them behind.
         os.killpg(process.pid, signal.SIGKILL)
@@ -191,6 +191,13 @@ def _initdb(folder: Path, account: Account, programs: Path, *, keep_fd: int) -> 
             f"initdb failed with exit code {process.returncode} ({' / '.join(words[-3:])})",
             hint="Check the free space, or set CVDEBUG_HOME to another folder",
         )
+
+
+def _output(process: subprocess.Popen[bytes]) -> bytes:
+    """What it writes until its end. Waited for in short turns: an interrupt reaches a thread only between them."""
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.communicate(timeout=_POLL_S)[0]
 
 
 # -- starting

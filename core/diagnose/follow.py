@@ -31,6 +31,8 @@ PACE, PACE_A_THREAD, MAX_PACE = 0.01, 0.00004, 0.05
 SAVED_S = 0.2
 # Of how many living processes the stacks are read: the root, and those that it waits for, come first.
 MAX_STACKS = 24
+# The same of looks of which no verdict is wanted: they are only to be shown.
+SHOW_PACE, SHOW_SAVED_S = 0.02, 0.02
 # How long py-spy may take over one process, and over all of one look, while others wait to be looked at.
 DUMP_S, DUMPS_S = 2.0, 3.0
 # Unproven verdicts come from thorough looks this far apart, at least: where two agreed that nothing hangs and no
@@ -45,7 +47,8 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 
     `processes` are the tree, the root first; empty when it is gone. `finding` is the newest thorough look. `verdicts`
     may be said to a person: proven ones at once, others after a second look that agreed. `dead` are the processes that
-    are proven dead, `root_dead` says that the root's main thread is. `taken_s` is how long the look took.
+    are proven dead, `root_dead` says that the root's main thread is. `taken_s` is how long the look took. `at_s`
+    (monotonic) is when it began, `marks` are then the threads' schedstat lines by PID and TID: see `Glance.marks`.
     """
 
     processes: tuple[ProcessSnapshot, ...]
@@ -54,6 +57,8 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     dead: tuple[int, ...]
     root_dead: bool
     taken_s: float
+    at_s: float = 0.0
+    marks: dict[int, dict[int, bytes]] = {}
 
 
 class Follower:
@@ -71,37 +76,48 @@ class Follower:
         self._root = root
         self._options = options
         self._for_proofs, self._for_looks = _Purse(pace), _Purse(look_pace)
+        self._for_show = _Purse(SHOW_PACE, SHOW_SAVED_S)
         self._inspector = Inspector(deadline_s=DUMP_S, all_s=DUMPS_S)
         self._quiet_s = max(EVERY_S, QUIET_LOOKS / look_pace)
         self._eyes = Glance()
         self._glance: dict[int, ProcessSnapshot] = {}
         self._examined: frozenset[object] = frozenset()
         self._pending: Investigation | None = None
+        self._to_show: Investigation | None = None
         self._asked_s = 0.0
         self._rested: dict[int, int] = {}
         self._picture: object = None
         self._agreed = False
         self._finding: Finding | None = None
         self._proven: dict[int, ProcessSnapshot | None] = {}
+        self._excused: set[int] = set()
         self._root_dead = False
         self._slugs: tuple[str, ...] = ()
         self._verdicts: tuple[Verdict, ...] = ()
 
-    def look(self, *, result_pending: bool | None = None, thorough: bool = True) -> Look:
+    def look(self, *, result_pending: bool | None = None, thorough: bool = True, show: bool = False) -> Look:
         """One look. `result_pending`: whether the root waits for a result of a worker, None when that is not known.
 
-        `thorough` is False while the owner knows that it works: then only a proof is looked for.
+        `thorough` is False while the owner knows that it works: then only a proof is looked for. With `show` there is
+        a finding now and then all the same, of which no verdict comes, and which leaves the database alone.
         """
         started_s = time.monotonic()
         threads = sum(len(process.threads) for process in self._glance.values())
         self._for_proofs.earn(started_s, threads)
         self._for_looks.earn(started_s, threads)
+        self._for_show.earn(started_s, threads)
         root = self._root if isinstance(self._root, int) else self._root()
         resting = self._see(root)
         self._retract()
         self._rejudge(result_pending)
-        if self._glance:
+        if self._glance and not self._excused:
             self._examine(root, resting, result_pending, thorough=thorough)
+        if self._proven.keys() - self._glance.keys():  # so young that only the proof has seen them
+            self._glance, _ = self._eyes.look(root, watched=self._proven, walk=True)
+        if self._glance and show and not thorough and not self._excused:
+            self._look_to_show(root, result_pending)
+        else:
+            self._to_show = None
         return Look(
             processes=tuple(self._glance.values()),
             finding=self._finding,
@@ -109,6 +125,8 @@ class Follower:
             dead=tuple(self._proven),
             root_dead=self._root_dead,
             taken_s=time.monotonic() - started_s,
+            at_s=started_s,
+            marks=self._eyes.marks,
         )
 
     def forget(self) -> None:
@@ -117,6 +135,21 @@ class Follower:
         self._verdicts, self._slugs = (), ()
         self._finding, self._pending = None, None
         self._examined, self._agreed = frozenset(), False
+
+    def excuse(self, pid: int) -> None:
+        """Until `settle` says so, a motion of this process, if it is proven dead, takes nothing back and is not judged.
+
+        To be dumped natively is one. May be called at any time between two looks.
+        """
+        if pid in self._proven:
+            self._excused.add(pid)
+            self._pending = None
+
+    def settle(self, pid: int) -> None:
+        """Whoever disturbed the process is through; what it does from the next look on counts."""
+        self._excused.discard(pid)
+        if pid in self._proven:
+            self._proven[pid] = None
 
     # the cheap look
 
@@ -130,7 +163,9 @@ class Follower:
 
     def _retract(self) -> None:
         """Takes back what was said of processes that are gone, or that moved after all, as a debugger can make them."""
-        moved = [pid for pid, seen in self._proven.items() if not _same(seen, self._glance.get(pid))]
+        excused = {pid: None for pid in self._proven if pid in self._excused}
+        proven = self._proven | excused
+        moved = [pid for pid, seen in proven.items() if not _same(seen, self._glance.get(pid))]
         self._proven = {pid: seen or self._glance[pid] for pid, seen in self._proven.items() if pid not in moved}
         if moved:
             self._root_dead = False
@@ -193,6 +228,24 @@ class Follower:
             self._settle()
             self._agreed = before == [v.slug for v in self._judged] and not any(map(is_hang, self._judged))
 
+    def _look_to_show(self, root: int, result_pending: bool | None) -> None:
+        """A half of a look each time; what is said of the tree stays as it is, and a look that knows less is none."""
+        if self._to_show is None and not self._for_show.has_some:
+            return
+        with self._for_show:
+            if self._to_show is None:
+                options = msgspec.structs.replace(self._options, dsn="")
+                self._to_show = Investigation(root, options, known=self._eyes.known)
+            elif self._to_show.age_s >= MOTION_GAP_S:
+                finding = self._to_show.finish(
+                    inspector=self._inspector, result_pending=result_pending, only=_worth_reading
+                )
+                self._to_show = None
+                case = finding.case
+                as_dead = self._proven.keys() <= set(case.dead_processes) and self._root_dead <= case.is_dead(root)
+                if case.processes and as_dead:
+                    self._finding = msgspec.structs.replace(finding, verdicts=self._judged)
+
     def _remember(self, finding: Finding) -> None:
         self._proven = dict.fromkeys(finding.case.dead_processes)
         self._root_dead = finding.case.is_dead(finding.case.root)
@@ -212,9 +265,9 @@ class Follower:
 class _Purse:
     """Time that may be spent: it is earned as time passes, and may be overdrawn once. Used as a context, it pays."""
 
-    def __init__(self, pace: float) -> None:
-        self._pace = pace
-        self._credit_s = SAVED_S
+    def __init__(self, pace: float, saved_s: float = SAVED_S) -> None:
+        self._pace, self._saved_s = pace, saved_s
+        self._credit_s = saved_s
         self._last_s = time.monotonic()
         self._began_s = 0.0
 
@@ -225,7 +278,7 @@ class _Purse:
     def earn(self, now_s: float, threads: int) -> None:
         """For the time since the last call; a large tree earns more."""
         pace = min(max(self._pace, MAX_PACE), self._pace + threads * PACE_A_THREAD)
-        self._credit_s = min(SAVED_S, self._credit_s + (now_s - self._last_s) * pace)
+        self._credit_s = min(self._saved_s, self._credit_s + (now_s - self._last_s) * pace)
         self._last_s = now_s
 
     def __enter__(self) -> None:

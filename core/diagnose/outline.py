@@ -116,10 +116,10 @@ def _threads(process: Process, group: Sequence[Thread], lead: str) -> Row:
     name = f"{thread.name} {thread.tid}"
     if len(group) > 1:
         name = f"{len(group)} threads ({_numbers([other.tid for other in group])})"
-    why = _wakers(process, thread) if not (thread.live or thread.ended) else thread.why
+    said = why(process, thread)
     parts = [brief(thread.wait)]
-    if why not in ("it runs", "it has ended") and why not in thread.wait:
-        parts.append(why)
+    if said not in ("it runs", "it has ended") and said not in thread.wait:
+        parts.append(said)
     if any(other.cpu >= 0.01 for other in group):
         parts.append(f"{sum(other.cpu for other in group):.0%} of a core")
     native = not thread.stack and any(other.stack for other in process.threads)
@@ -137,6 +137,11 @@ def brief(wait: str) -> str:
     sources = wait.split(" or ")
     more = f" or {len(sources) - _SOURCES} more" if len(sources) > _SOURCES else ""
     return " or ".join(sources[:_SOURCES]) + more
+
+
+def why(process: Process, thread: Thread) -> str:
+    """Why it lives, or who could wake it."""
+    return thread.why if thread.live or thread.ended else _wakers(process, thread)
 
 
 def _wakers(process: Process, thread: Thread) -> str:

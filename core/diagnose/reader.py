@@ -133,7 +133,7 @@ def _places(stacks: Iterable[Stack], *, native: bool) -> tuple[object, ...]:
 def _given(reading: Reading, other: Reading, pid: int) -> Reading:
     """A reading with the native frames of a process that looks like it."""
     pairs = zip(*(sorted(each.stacks, key=lambda stack: stack.tid) for each in (reading, other)), strict=False)
-    given = tuple(msgspec.structs.replace(own, frames=its.frames) for own, its in pairs)
+    given = tuple(msgspec.structs.replace(own, frames=its.frames, raw=its.raw) for own, its in pairs)
     return msgspec.structs.replace(reading, stacks=given, alike=pid)
 
 

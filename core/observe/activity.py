@@ -70,6 +70,34 @@ class Activity(msgspec.Struct, frozen=True, kw_only=True):
     unknown: str = ""
 
 
+class Standing:
+    """Readings of a server on one connection that is kept, for who asks again and again. Used by one thread."""
+
+    def __init__(self, dsn: str) -> None:
+        """Connects at the first reading."""
+        self._dsn = dsn
+        self._connection: _Connection | None = None
+
+    def read(self) -> Activity:
+        """The sessions of others and the progress of now, without their clients. It says why, when not to be had."""
+        try:
+            if self._connection is None:
+                self._connection = _connect(self._dsn)
+            rows = self._connection.execute(_SESSIONS).fetchall()
+            sessions = (parse_session(row, {}) for row in rows)
+            others = tuple(session for session in sessions if session.application != APPLICATION)
+            return Activity(sessions=others, progress=_progress(self._connection))
+        except Exception as error:  # noqa: BLE001  (psycopg's errors have no name where it could not be imported)
+            self.close()
+            return Activity(unknown=_reason(error))
+
+    def close(self) -> None:
+        """Gives the connection back; the next reading makes a new one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
 class Watch:
     """Two readings of a server, each on a connection of its own that can never be the blocker and is closed at once."""
 

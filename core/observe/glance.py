@@ -32,6 +32,14 @@ class Glance:
         """The processes of the tree, orphans included, with their start times."""
         return tuple((process.pid, process.start_ticks) for process in self._processes.values())
 
+    @property
+    def marks(self) -> dict[int, dict[int, bytes]]:
+        """By PID and TID what each thread's schedstat said at the last look: nanoseconds on a processor come first.
+
+        All threads of the tree are in it; empty where the kernel keeps no such statistics.
+        """
+        return self._marks if self._processes else {}
+
     def look(
         self, root: int, *, watched: Container[int] = (), walk: bool = False
     ) -> tuple[dict[int, ProcessSnapshot], frozenset[int]]:

@@ -35,7 +35,7 @@ _FUTEX_COMMAND = 0x7F
 # include/linux/sched.h: "Forked but didn't exec".
 _PF_FORKNOEXEC = 0x40
 
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 # Waits of the cgroup freezer, versions 2 and 1: a second sign, for where the cgroup's files cannot be seen.
 _FREEZER_WAITS = frozenset({"do_freezer_trap", "__refrigerator"})
 _GONE = frozenset("ZXx")
@@ -76,7 +76,7 @@ def parse_stat(text: bytes) -> Stat | None:
     except ValueError:
         return None
     state = fields[0].decode(errors="replace")
-    return Stat(pid, _text(name), state, ppid, flags, utime + stime, start, rss * _PAGE_BYTES)
+    return Stat(pid, _text(name), state, ppid, flags, utime + stime, start, rss * PAGE_BYTES)
 
 
 def parse_parent(text: bytes) -> tuple[str, int]:

@@ -48,6 +48,8 @@ _STARTS = (
     ("/threading.py", ("_bootstrap", "_bootstrap_inner", "run")),
 )
 
+# What is said of a process that was gone too soon.
+ENDED = "ended before its stacks were read"
 _REFUSED_SIGNS = ("permission denied", "operation not permitted", "os error 1)", "os error 13)")
 _GONE_SIGNS = ("failed to get process executable name", "no such process", "os error 3)", "os error 2)")
 
@@ -141,16 +143,20 @@ def _run(pid: int, *options: str, deadline_s: float) -> bytes:
 
 def parse_dump(output: bytes) -> list[Stack]:
     """py-spy's JSON as stacks. Raises ObserveError when it is something else."""
-    return [
-        Stack(
-            tid=thread.os_thread_id or 0,
-            name=thread.thread_name or "",
-            frames=tuple(_frame(raw) for raw in thread.frames),
-            owns_gil=thread.owns_gil,
-            on_cpu=thread.active,
-        )
-        for thread in _decode(output)
-    ]
+    return [_stack(thread) for thread in _decode(output)]
+
+
+def _stack(thread: _RawThread) -> Stack:
+    frames = tuple(_frame(raw) for raw in thread.frames)
+    pairs = enumerate(zip(frames, thread.frames, strict=True))
+    return Stack(
+        tid=thread.os_thread_id or 0,
+        name=thread.thread_name or "",
+        frames=frames,
+        owns_gil=thread.owns_gil,
+        on_cpu=thread.active,
+        raw={at: raw.name for at, (frame, raw) in pairs if frame.function != raw.name},
+    )
 
 
 def parse_locals(output: bytes, tid: int) -> list[tuple[Frame, tuple[Local, ...]]]:
@@ -262,7 +268,7 @@ def _refusal(pid: int, stderr: str) -> ObserveError:
         hint = permissions.ptrace_hint(pid)
         return ObserveError(f"the kernel refused a look at the stacks of process {pid}", hint=hint)
     if any(sign in low for sign in _GONE_SIGNS):
-        return ObserveError(f"process {pid} ended before its stacks were read")
+        return ObserveError(f"process {pid} {ENDED}")
     if "python version" in low:
         return ObserveError(f"process {pid} is no Python that py-spy knows")
     return ObserveError(f"py-spy could not read the stacks of process {pid}: {first.removeprefix('Error:').strip()}")

@@ -55,6 +55,12 @@ def refuse_unfit(pid: int) -> None:
         raise ObserveError(f"process {pid} ({stat.name}) is a thread of the kernel, and runs no program")
 
 
+def require_sight(pid: int) -> None:
+    """Raises ObserveError when not even the waits of a process may be seen: no verdict on it means anything then."""
+    if limit := permissions.blindness(pid):
+        raise ObserveError(f"process {pid} hides {limit.what}: {limit.why}", hint=limit.remedy)
+
+
 def booted_at() -> float | None:
     """From when start times count, in seconds since 1970: the system's start; None when that is not known."""
     if not tree.LINUX:

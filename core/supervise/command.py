@@ -146,6 +146,17 @@ class Command:
         return ENDED_FOR_A_HANG
 
 
+def require_runnable(name: str) -> None:
+    """Raises NotStarted for a command that is not there, or that may not be run."""
+    import shutil  # imported here: a command that is started in our place does not wait for it
+
+    if shutil.which(name) is not None:
+        return
+    is_there = "/" in name and os.path.exists(name)
+    number = errno.EACCES if is_there else errno.ENOENT
+    raise _refusal(name, OSError(number, os.strerror(number)))
+
+
 def _environment() -> Mapping[str, str]:
     """The environment as it came. Python adds LC_CTYPE when it finds the C locale (PEP 538)."""
     with open("/proc/self/environ", "rb") as file:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cvdebug.core import events as ev
 from cvdebug.core import scenario as scenarios
+from cvdebug.core.commands import Fix
 from cvdebug.core.model import Phase, Strategy
 from cvdebug.core.session import OnHang, Request, Session
 from cvdebug.core.settings import resolve
@@ -36,7 +37,7 @@ def test_a_held_hang_is_fixed_on_command(home: Path, database: str) -> None:
         if not statuses or statuses[-1] != state.status:
             statuses.append(state.status)
         if isinstance(event, ev.Held):
-            run.fix(Strategy.FORKSERVER)
+            run.send(Fix(Strategy.FORKSERVER))
     assert statuses == ["starting", "running", "proven deadlock", "fixing", "completed"]
     assert state == run.state
     assert state.plan is not None
@@ -53,10 +54,10 @@ def test_a_refused_fix_leaves_the_hang_held(home: Path, database: str) -> None:
     refused = False
     for event in run.events():
         if isinstance(event, ev.Held):
-            run.fix(Strategy.RELEASE)
+            run.send(Fix(Strategy.RELEASE))
         if isinstance(event, ev.FixRefused):
             refused = True
-            run.fix(Strategy.SERIAL)
+            run.send(Fix(Strategy.SERIAL))
     assert refused
     assert run.state.status == "completed"
 

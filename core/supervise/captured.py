@@ -1,0 +1,152 @@
+"""Runs a command below a guardian, without a terminal: its input is empty, and its output is read line by line.
+
+A thread of its own always reads, so that the command never waits for whoever shows its lines; what comes faster than
+it is asked for is counted and let go. When cvdebug ends, whatever way, the command ends with everything below it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+
+from ..observe import proc
+from .guardian import descendants
+from .signals import send
+from .tree import END_DEADLINE_S, GUARDIAN
+
+LINE_BYTES = 4000  # longer lines come in pieces
+# What is kept between two calls of `lines`: as bytes, and as lines.
+KEPT_BYTES, KEPT_LINES = 1 << 16, 1_000
+# A flood is slowed down to a pipe's fill in so many seconds, or reading it would take a core.
+_PIPE_BYTES, _PAUSE_S = 1 << 18, 0.01
+_POLL_S = 0.0005
+
+
+class Captured:
+    """A command that runs from the moment of construction. `close` ends it, with everything below it."""
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        self.arguments = tuple(arguments)
+        life, self._life = os.pipe()
+        self._output, output = os.pipe()
+        with contextlib.suppress(OSError):  # a limit of the system: a smaller pipe does as well
+            fcntl.fcntl(self._output, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        self._guardian = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(GUARDIAN), str(life), "", "--", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=(life,),
+            start_new_session=True,
+        )
+        os.close(life)
+        os.close(output)
+        self._pid = self._start_ticks = 0
+        self._chunks: deque[bytes] = deque()
+        self._held_bytes = 0
+        self._left_out = 0
+        self._partial = b""
+        self._lock = threading.Lock()
+        self._reader = threading.Thread(target=self._read, daemon=True, name="output")
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        """The command's PID; waits until it is there. 0 when it has already ended."""
+        while not self._pid and self._guardian.poll() is None:
+            if children := _children(self._guardian.pid):
+                self._pid = children[0]  # the others are orphans that it adopted
+                found = proc.snapshot([self._pid]).get(self._pid)
+                self._start_ticks = found.start_ticks if found else 0
+            else:
+                time.sleep(_POLL_S)
+        return self._pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """As a shell gives it, 128+N after signal N, when all of the tree is gone; None while it lives."""
+        code = self._guardian.poll()
+        return code if code is None or code >= 0 else 128 - code
+
+    def wait(self) -> int:
+        """Waits until all of the tree is gone, as it will be when the command has ended; the exit code."""
+        self._guardian.wait()
+        return self.exit_code or 0
+
+    def lines(self, *, last: bool = False) -> tuple[list[str], int]:
+        """The lines that came since the last call, and how many others had to be left out; with `last` also one that
+        has no end yet. Bytes that are no text are replaced."""
+        if last:
+            self._reader.join(END_DEADLINE_S)
+        with self._lock:
+            data, left_out = b"".join(self._chunks), self._left_out
+            self._chunks.clear()
+            self._held_bytes = self._left_out = 0
+        *whole, self._partial = ((b"" if left_out else self._partial) + data).split(b"\n")
+        if last or len(self._partial) > LINE_BYTES:
+            whole += [self._partial] if self._partial else []
+            self._partial = b""
+        shown = [_last_written(line) for line in whole[-KEPT_LINES:]]
+        pieces = [line[at : at + LINE_BYTES] for line in shown for at in range(0, max(1, len(line)), LINE_BYTES)]
+        return [piece.decode(errors="replace") for piece in pieces], left_out + len(whole) - len(shown)
+
+    def end(self, by: signal.Signals, *, grace_s: float) -> int:
+        """Asks the command to end, and after `grace_s` ends whatever is left of its tree; the exit code."""
+        if self._guardian.poll() is None and (pid := self.pid):
+            send(pid, self._start_ticks, by)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._guardian.wait(grace_s)
+        self.close()
+        return self.exit_code or 0
+
+    def close(self) -> None:
+        """Ends the whole tree and waits until the last of it is gone. May be called more than once."""
+        if self._life >= 0:
+            os.close(self._life)
+            self._life = -1
+        try:
+            self._guardian.wait(END_DEADLINE_S)
+        except subprocess.TimeoutExpired:  # a process in uninterruptible sleep: nobody can end it now
+            self._guardian.kill()
+            self._guardian.wait()
+
+    def _read(self) -> None:
+        """Reads until nobody can write any more."""
+        while data := os.read(self._output, _PIPE_BYTES):
+            with self._lock:
+                self._chunks.append(data)
+                self._held_bytes += len(data)
+                while (too_many := self._held_bytes - KEPT_BYTES) > 0:
+                    oldest = self._chunks.popleft()
+                    gone, kept = oldest[:too_many], oldest[too_many:]
+                    self._left_out += gone.count(b"\n")
+                    self._held_bytes -= len(gone)
+                    if kept:
+                        self._chunks.appendleft(kept)
+            if len(data) >= _PIPE_BYTES // 4:
+                time.sleep(_PAUSE_S)
+        os.close(self._output)
+
+
+def _children(pid: int) -> list[int]:
+    """The children of a process, the oldest first; those of its first thread, for it has no other."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", "rb") as file:
+            return [int(child) for child in file.read().split()]
+    except FileNotFoundError:  # a kernel without CONFIG_PROC_CHILDREN, or it is gone
+        return sorted(descendants(pid))
+    except OSError:
+        return []
+
+
+def _last_written(line: bytes) -> bytes:
+    """What a terminal would show of a line that was written over, as progress bars do."""
+    return line.rstrip(b"\r").rpartition(b"\r")[2]

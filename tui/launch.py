@@ -1,0 +1,85 @@
+"""Shows the app on the terminal, from the first frame to the last word, and gives the run's exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from . import streams, terminal
+
+if TYPE_CHECKING:
+    from .app import CvdebugApp
+    from .opening import Opening
+
+# How soon after the start what it left behind is collected.
+SETTLED_S = 1.5
+
+usable = terminal.usable
+
+
+def show(opening: Opening, *, tour: bool = False, clock: Callable[[], float] = time.time) -> int:
+    """Opens the app on `opening`, and shows it until a person quits; the run's exit code, 128+N by signal N.
+
+    `clock` says what time it is in what is shown, in seconds since the epoch: a recording has a time of its own.
+    `usable` must have said that there is a terminal. Raises what ended the app, when the terminal is sane again:
+    CvdebugError where the source could not be opened or broke off, anything else for a defect.
+    """
+    gc.disable()  # until the first frame is there
+    with terminal.entered(opening.name) as screen, streams.apart():
+        app = _app(opening, screen, tour=tour, clock=clock)
+        _run(app)
+    with _unmoved():
+        code = app.end()
+    if app.crash is not None:
+        raise app.crash
+    if app.error is not None:
+        raise app.error
+    from .farewell import say
+
+    say(app.bridge.state)
+    return 128 + app.ended_by if app.ended_by else code
+
+
+def _app(opening: Opening, screen: terminal.Terminal, *, tour: bool, clock: Callable[[], float]) -> CvdebugApp:
+    os.environ.setdefault("ESCDELAY", "20")  # read by Textual when it is imported
+    from .app import CvdebugApp
+    from .driver import driver_for
+
+    return CvdebugApp(opening, tour=tour, clock=clock, driver_class=driver_for(screen))
+
+
+def _run(app: CvdebugApp) -> None:
+    import asyncio
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        for number in terminal.ENDING:
+            if signal.getsignal(number) != signal.SIG_IGN:  # nohup
+                loop.add_signal_handler(number, app.end_by, number)
+        loop.call_later(SETTLED_S, _collect)
+        await app.run_async()
+
+    asyncio.run(run())
+
+
+def _collect() -> None:
+    """What was made at the start lives on: it is never looked at again."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
+
+@contextlib.contextmanager
+def _unmoved() -> Iterator[None]:
+    """While everything is being ended, a signal that asks for just that changes nothing."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in terminal.ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
