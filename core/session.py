@@ -289,8 +289,7 @@ class Session:
         self._fixed = True
         strategy = Strategy.UNBLOCK if now.attempt.blockers else self._request.strategy
         if now.planner.refusal(strategy, now.attempt, self._terms) is None and strategy is not Strategy.UNBLOCK:
-            spec = self._spec(now.spool, now.dsn, strategy)
-            now.planner.pricing.note(launch.measure_price(spec, self._wake_read))
+            now.planner.pricing.note(launch.measure_price(self._spec(now.spool, now.dsn, strategy), self._wake_read))
         for event in self._fix(strategy, now):
             yield event
             if isinstance(event, ev.FixRefused):
