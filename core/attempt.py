@@ -199,9 +199,10 @@ class Attempt:
         sample = self._database.take(now_s, wanted=state.phase in WITH_DATABASE)
         if sample is not None:
             yield self._say(sample)
-        yield from (self._say(event) for event in self._notices.tell(look.verdicts, silent=self._is_silent))
-        unproven = any(verdict.certainty in (Certainty.CERTAIN, Certainty.LIKELY) for verdict in look.verdicts)
-        stuck = look.root_dead or (unproven and self._is_silent)
+        yield from (
+            self._say(event) for event in self._notices.tell(look.verdicts, silent=self._is_silent, judged=look.finding)
+        )
+        stuck = look.root_dead or (self._notices.stands and self._is_silent)
         if stuck and not self.stuck:
             yield self._say(ev.Stuck(phase=state.phase, dead=self.dead))
         elif self.stuck and not stuck:

@@ -6,7 +6,7 @@ import msgspec
 from cvdebug.core.events import DatabaseSampled, VerdictReached, VerdictWithdrawn
 from cvdebug.core.model import Certainty, Culprit, DatabaseSession, Progress, Verdict
 from cvdebug.core.monitor import is_same, sample_of
-from cvdebug.core.notices import AWAY_S, Notices
+from cvdebug.core.notices import AWAY_JUDGEMENTS, AWAY_S, Notices
 from cvdebug.core.observe.activity import Activity
 
 
@@ -50,7 +50,7 @@ def verdict(certainty: Certainty, slug: str = "s", *pids: int) -> Verdict:
 
 
 def told(notices: Notices, *verdicts: Verdict) -> list[tuple[type, str]]:
-    return [(type(event), event.slug) for event in notices.tell(verdicts, silent=True)]
+    return [(type(event), event.slug) for event in notices.tell(verdicts, silent=True, judged=object())]
 
 
 def test_a_proof_is_said_once_and_taken_back_at_once() -> None:
@@ -68,11 +68,18 @@ def test_what_is_likely_may_be_away_for_a_while() -> None:
     notices = Notices(clock)
     likely = verdict(Certainty.LIKELY)
     assert told(notices, likely) == [(VerdictReached, "s")]
-    clock.now_s = AWAY_S / 2
-    assert told(notices) == []
+    assert notices.stands
+    for _ in range(AWAY_JUDGEMENTS - 1):
+        clock.now_s += AWAY_S
+        assert told(notices) == []
     assert told(notices, likely) == []
+    for _ in range(AWAY_JUDGEMENTS - 1):
+        assert told(notices) == []
+    assert notices.stands
+    assert told(notices) == []
     clock.now_s += AWAY_S
     assert told(notices) == [(VerdictWithdrawn, "s")]
+    assert not notices.stands
 
 
 def test_what_is_no_hang_is_said_when_it_lasts() -> None:
