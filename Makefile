@@ -36,8 +36,8 @@ check: $(VENV)/.installed-dev ## ruff, mypy --strict, import-linter
 soak: $(VENV)/.installed-dev ## 10,000 looks at a healthy program: not one false alarm (about a quarter of an hour)
 	CVDEBUG_SOAK_LOOKS=10000 $(BIN)/python -m pytest -n 0 --timeout 3600 tests/integration/test_soak.py
 
-screenshots: $(VENV)/.installed-dev ## the pictures of the README, from the recorded runs in tests/data
-	$(BIN)/python -m tests.pictures docs
+screenshots: $(VENV)/.installed-dev ## the pictures of the README and the snapshots of tests, from the recorded runs in tests/data
+	$(BIN)/python -m tests.pictures
 
 bench: $(VENV)/.installed-dev ## each figure beside its baseline (minutes; BENCH="store index" chooses)
 	$(BIN)/python -m tests.bench $(BENCH)

@@ -245,16 +245,18 @@ class Attempt:
 
     def release(self) -> None:
         """Ends the processes that are proven dead, and only these; none of them lives when this returns."""
-        starts = {process.pid: process.start_ticks for process in self.processes}
+        starts = self._starts
         signals.kill({pid: starts[pid] for pid in self.dead if pid in starts}, deadline_s=END_S)
         self.resume()
 
     def signal(self, command: Kill) -> ev.Signalled:
         """Signals a process of the run's own tree, and no other; the answer."""
-        trouble = "it is not in the tree, or has ended"
-        if (command.pid, command.start_ticks) in {(process.pid, process.start_ticks) for process in self.processes}:
-            trouble = signals.send(command.pid, command.start_ticks, command.signal)
-        return ev.Signalled(pid=command.pid, signal=command.signal.name, trouble=trouble)
+        return signals.answer(command, self._starts)
+
+    @property
+    def _starts(self) -> dict[int, int]:
+        """The processes with their start times, by PID."""
+        return {process.pid: process.start_ticks for process in self.processes}
 
     def resume(self) -> None:
         """What the subject waited for has been ended: it is given time to show it, and judged anew."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 
 from .events import StacksRead
 
@@ -15,15 +15,15 @@ class Errands:
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
-        self._under_way: dict[Hashable, threading.Thread] = {}
+        self._under_way: dict[int, threading.Thread] = {}
         self._brought: deque[StacksRead] = deque()
 
-    def send(self, key: Hashable, job: Callable[[], StacksRead]) -> None:
-        """Begins a job that never raises, unless one of the same `key` is under way."""
-        under_way = self._under_way.get(key)
+    def send(self, pid: int, job: Callable[[], StacksRead]) -> None:
+        """Begins a job on a process, unless another one on it is under way. Each brings an answer, whatever happens."""
+        under_way = self._under_way.get(pid)
         if under_way is None or not under_way.is_alive():
             self._under_way = {other: thread for other, thread in self._under_way.items() if thread.is_alive()}
-            thread = self._under_way[key] = threading.Thread(target=self._run, args=(job,), daemon=True)
+            thread = self._under_way[pid] = threading.Thread(target=self._run, args=(pid, job), daemon=True)
             thread.start()
 
     def brought(self) -> Iterator[StacksRead]:
@@ -37,6 +37,10 @@ class Errands:
         for thread in self._under_way.values():
             thread.join(max(0.0, end_s - time.monotonic()))
 
-    def _run(self, job: Callable[[], StacksRead]) -> None:
-        self._brought.append(job())
+    def _run(self, pid: int, job: Callable[[], StacksRead]) -> None:
+        try:
+            answer = job()
+        except Exception as error:  # noqa: BLE001  (a defect: who asked must hear of it, and not wait for ever)
+            answer = StacksRead(pid=pid, asked=True, trouble=f"the look failed ({type(error).__name__}: {error})")
+        self._brought.append(answer)
         self._wake()

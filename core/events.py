@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from .errors import InputError
-from .model import Culprit, DatabaseSession, Graph, Phase, Progress, Remedy, Strategy, Verdict
+from .model import HANGS, Culprit, DatabaseSession, Graph, Phase, Progress, Remedy, Strategy, Verdict
 from .seen import ProcessSeen, StackSeen, ThreadSeen
 
 VERSION = 1
@@ -239,6 +239,11 @@ class VerdictReached(Event, frozen=True, kw_only=True, tag="verdict"):
     fixes: tuple[Remedy, ...]
     disproof: str
     links: tuple[str, ...] = ()
+
+    @property
+    def hangs(self) -> bool:
+        """Whether it says that something hangs."""
+        return self.certainty in HANGS
 
 
 class Stuck(Event, frozen=True, kw_only=True, tag="stuck"):

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from . import events as ev
 from .commands import Cancel, Command
 from .errors import CvdebugError, ExitCode, ObserveError
+from .exits import signal_name
 from .journal import Journal
 from .publisher import Publisher
 from .secrets import redact_command
@@ -147,7 +148,8 @@ class Following:
             began_s = time.monotonic()
             self._show_output()
             if not looks.look():
-                self._end(looks)
+                if not self._leaving:  # else whoever leaves says how it ended
+                    self._end(looks)
                 return
             self._obey(looks, began_s + EVERY_S)
 
@@ -211,12 +213,10 @@ class Following:
             self._finish("interrupted", 128 + cancel.by, what=f"{left}, and goes on")
 
     def _conclude_command(self, command: Captured) -> None:
-        from .supervise import signals
-
         code = command.exit_code or 0
         self._show_output(last=True)
         by_signal = code - 128 in signal.valid_signals()
-        how = f"by {signals.name(code - 128)} (exit code {code})" if by_signal else f"with exit code {code}"
+        how = f"by {signal_name(code - 128)} (exit code {code})" if by_signal else f"with exit code {code}"
         self._finish("failed" if code else "completed", code, what=f"the command ended {how}")
 
     def _publish(self, event: ev.Event, source: ev.Source = "session") -> None:

@@ -98,15 +98,17 @@ class Looks:
     def publish_brought(self) -> None:
         """Says what was asked for and took its time."""
         for event in self._errands.brought():
+            self._follower.settle(event.pid)
             self._publish(event, "diagnosis")
 
     def carry_out(self, command: Command) -> None:
         """Does what a person asks for; the answer is published, of a dump later."""
         match command:
             case Dump(pid, native):
-                self._errands.send((pid, native), partial(dump, pid, tuple(self._starts), native=native))
+                self._follower.excuse(pid)
+                self._errands.send(pid, partial(dump, pid, tuple(self._starts), native=native))
             case Kill():
-                self._kill(command)
+                self._publish(signals.answer(command, self._starts), "session")
             case Propose():
                 self._propose(Strategy.RELEASE, proposed=True)
             case Fix(strategy):
@@ -115,13 +117,6 @@ class Looks:
                     self._release(ends)
             case Cancel():
                 raise AssertionError("leaving is for whoever listens")
-
-    def _kill(self, command: Kill) -> None:
-        if command.pid in self._starts:
-            trouble = signals.send(command.pid, command.start_ticks, command.signal)
-        else:
-            trouble = "it is not in the tree, or has ended"
-        self._publish(ev.Signalled(pid=command.pid, signal=command.signal.name, trouble=trouble), "session")
 
     def _propose(self, strategy: Strategy, *, proposed: bool) -> tuple[int, ...]:
         """Says the plan, or why there is none; who is to end."""

@@ -204,6 +204,10 @@ class Certainty(StrEnum):
     UNDECIDED = "undecided"
 
 
+# What is said with these hangs.
+HANGS = (Certainty.PROVEN, Certainty.CERTAIN, Certainty.LIKELY)
+
+
 class Culprit(msgspec.Struct, frozen=True, kw_only=True):
     """A thread that a verdict is about."""
 

@@ -44,5 +44,6 @@ class Publisher:
             self._journals.remove(journal)
 
     def close(self) -> None:
-        for journal in self._journals:
-            journal.close()
+        """Nothing that is published later is written any more."""
+        while self._journals:
+            self._journals.pop().close()

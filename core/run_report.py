@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 
 from .markdown import fenced, frame_line, graph
 from .markdown import verdict as verdict_lines
+from .phases import PhaseState
 from .secrets import redact
 from .seen import ProcessSeen, ThreadSeen
-from .state import PhaseState, RunState
+from .state import RunState
 
 _MARKS = {"done": "done", "kept": "kept from before", "running": "running", "waiting": "waiting", "failed": "FAILED"}
 
@@ -93,8 +94,10 @@ def _phase(name: str, phase: PhaseState) -> str:
 
 
 def _verdicts(state: RunState) -> Iterator[str]:
-    for said in state.verdicts.values():
-        yield f"## Verdict: {said.slug}, {said.certainty}"
+    """Those that stand, and then those that were said and hold no more, as after a fix."""
+    for said in (*state.verdicts.values(), *state.withdrawn.values()):
+        over = "" if said.slug in state.verdicts else "; it was so, and is over"
+        yield f"## Verdict: {said.slug}, {said.certainty}{over}"
         yield f"{said.title}."
         yield ""
         yield from verdict_lines(said)

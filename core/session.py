@@ -20,13 +20,14 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from . import ends, fix, launch
 from . import events as ev
-from . import fix, launch
 from .attempt import Attempt
 from .backing import Backing
+from .bell import Bell
 from .commands import Cancel, Command, Dump, Fix, Kill, Propose
 from .errands import Errands
-from .errors import CvdebugError, ExitCode, sentences
+from .errors import CvdebugError, DatabaseError, sentences
 from .hold import commands as hold_commands
 from .interrupt import interrupt
 from .journal import Journal
@@ -77,10 +78,11 @@ class Session:
         self._backing: Backing | None = None
         self._planner: Planner | None = None
         self._commands: deque[Command] = deque()
-        self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self._errands = Errands(self._wake)
+        self._bell = Bell()
+        self._errands = Errands(self._bell.ring)
         self._began = time.monotonic()
         self.interruptible = False
+        self._interrupting = threading.RLock()
         self._thread_id = 0
         self._renews = False
         self._fixed = False
@@ -94,17 +96,15 @@ class Session:
     def send(self, command: Command) -> None:
         """Asks for something; the answer comes as events."""
         self._commands.append(command)
-        self._wake()
-        if isinstance(command, Cancel) and self.interruptible and threading.get_ident() != self._thread_id:
-            interrupt(self._thread_id)
+        self._bell.ring()
+        if isinstance(command, Cancel) and threading.get_ident() != self._thread_id:
+            with self._interrupting:
+                if self.interruptible:
+                    interrupt(self._thread_id)
 
     def cancel(self, by: signal.Signals = signal.SIGINT) -> None:
         """Ends the run as if by that signal: exit code 128+N."""
         self.send(Cancel(by))
-
-    def _wake(self) -> None:
-        with contextlib.suppress(OSError):  # the session is over, or its ear is full
-            os.write(self._wake_write, b".")
 
     # the run
 
@@ -112,11 +112,8 @@ class Session:
         """Everything that happens, in order, down to `run-finished`."""
         try:
             yield from self._run()
-        except CvdebugError as error:
-            yield self._finish("failed", error.exit_code, what=error.what, hint=error.hint)
-        except OSError as error:
-            where = f" ({error.filename})" if error.filename else ""
-            yield self._finish("failed", ExitCode.FAILED, what=f"the system refused: {error.strerror}{where}")
+        except (CvdebugError, OSError) as error:
+            yield self._finish(ends.by_error(error))
         except KeyboardInterrupt:
             yield self._interrupted(next((c.by for c in self._commands if isinstance(c, Cancel)), signal.SIGINT))
         finally:
@@ -128,21 +125,29 @@ class Session:
         self._backing.check_words()
         spool = self._take_spool()
         yield self._publish(self._introduction(spool))
-        self.interruptible = True
-        self._heed_cancel()
-        orphans = self._backing.open(spool.manifest.run)
-        if self._request.spool is None:
-            self._backing.bring_trouble(spool.manifest.run)
-        self.interruptible = False
+        with self._may_be_interrupted():
+            self._heed_cancel()
+            orphans = self._backing.open(spool.manifest.run)
+            if self._request.spool is None:
+                self._backing.bring_trouble(spool.manifest.run)
         self._heed_cancel()
         if orphans:
             plural = "s" if orphans > 1 else ""
             yield self._publish(ev.Log(text=f"ended {orphans} database session{plural} of an earlier attempt"))
         if self._request.spool is not None:
             self._adopt(self._request.strategy)
-        self._planner = Planner(spool, self._wake)
+        self._planner = Planner(spool, self._bell.ring)
         while self._finished is None:
             yield from self._attempt(spool, self._backing.dsn, self._planner)
+
+    @contextlib.contextmanager
+    def _may_be_interrupted(self) -> Iterator[None]:
+        self.interruptible = True
+        try:
+            yield
+        finally:
+            with self._interrupting:
+                self.interruptible = False
 
     def _heed_cancel(self) -> None:
         """Raises KeyboardInterrupt when the end was asked for before there is a tree."""
@@ -195,31 +200,18 @@ class Session:
         self._renews = self._held = False
         with Attempt(spool, self._spec(spool, dsn, self._strategy), self._publisher) as attempt:
             while attempt.exit_code is None and self._finished is None and not self._renews:
-                yield from attempt.step(self._wake_read)
+                yield from attempt.step(self._bell.fd)
                 yield from self._obey(_Now(attempt, spool, dsn, planner))
             if attempt.exit_code is not None and self._finished is None:
-                yield self._conclude(attempt.exit_code)
+                yield self._finish(ends.by_subject(attempt.exit_code, self.state.failure))
         if self._finished is None:
             yield from attempt.farewell()
-
-    def _conclude(self, exit_code: int) -> ev.Event:
-        failure = self.state.failure
-        if exit_code == 0:
-            return self._finish("completed", ExitCode.COMPLETED)
-        if failure is not None:
-            return self._finish("failed", ExitCode.FAILED, what=failure.what, hint=failure.hint)
-        if exit_code < 0:
-            who, how = "guardian", f"by {_signal_name(-exit_code)}"
-        else:
-            who, how = "subject", f"by {_signal_name(exit_code - 128)}" if exit_code > 128 else f"with code {exit_code}"
-        return self._finish("failed", ExitCode.FAILED, what=f"the {who} was ended {how}, without a word")
 
     # decisions
 
     def _obey(self, now: _Now) -> Iterator[ev.Event]:
         """Commands from outside, what was brought for them, a hang, the time limit."""
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._wake_read, 4096)
+        self._bell.hush()
         while self._commands and self._finished is None and not self._renews:
             yield from self._carry_out(self._commands.popleft(), now)
         if self._finished is not None or self._renews:
@@ -234,8 +226,9 @@ class Session:
             yield from self._at_hang(now)
         else:
             self._held = False
-        if self._finished is None and self._settings.timeout_s is not None:
-            yield from self._at_time_limit(self._settings.timeout_s, now.attempt)
+        limit_s = self._settings.timeout_s
+        if self._finished is None and limit_s is not None and time.monotonic() - self._began >= limit_s:
+            yield self._finish(ends.by_time_limit(limit_s, now.attempt.dead))
 
     def _carry_out(self, command: Command, now: _Now) -> Iterator[ev.Event]:
         if isinstance(command, Cancel):
@@ -251,36 +244,22 @@ class Session:
 
             job = partial(dump, command.pid, now.attempt.tree, native=command.native, ask=now.attempt.ask)
             now.attempt.excuse(command.pid)
-            self._errands.send(("dump", command.pid), job)
+            self._errands.send(command.pid, job)
         elif isinstance(command, Kill):
             yield self._publish(now.attempt.signal(command))
 
     def _interrupted(self, by: signal.Signals) -> ev.Event:
-        if self._held and by is signal.SIGINT:
-            return self._finish("hang", ExitCode.HANG, what="the hung tree was held, and is ended now")
-        return self._finish("interrupted", 128 + by, what=f"interrupted by {by.name}")
+        return self._finish(ends.by_person(by, held=self._held))
 
     def _at_hang(self, now: _Now) -> Iterator[ev.Event]:
         attempt = now.attempt
         if self._request.on_hang == "fix" and not self._fixed:
             yield from self._fix_unasked(now)
         elif self._request.on_hang != "hold":
-            sure = "nothing can wake it" if attempt.proven else "that is not proven, but likely"
-            yield self._finish("hang", ExitCode.HANG, what=f"the run hangs, and {sure}")
+            yield self._finish(ends.by_hang(proven=attempt.proven))
         elif not self._held:
             self._held = True
             yield self._publish(ev.Held(pids=attempt.tree, commands=hold_commands(attempt.dead, attempt.tree)))
-
-    def _at_time_limit(self, timeout_s: float, attempt: Attempt) -> Iterator[ev.Event]:
-        if time.monotonic() - self._began < timeout_s:
-            return
-        over = f"the time limit of {timeout_s:g} s is over"
-        if attempt.dead:
-            pids = ", ".join(map(str, attempt.dead))
-            yield self._finish("hang", ExitCode.HANG, what=f"{over}, and PID {pids} can never go on")
-        else:
-            hint = "Give it more time, or look where it is with py-spy dump while it runs."
-            yield self._finish("timeout", ExitCode.TIMEOUT, what=f"{over}, and no hang is proven", hint=hint)
 
     # fixes
 
@@ -289,11 +268,11 @@ class Session:
         self._fixed = True
         strategy = Strategy.UNBLOCK if now.attempt.blockers else self._request.strategy
         if now.planner.refusal(strategy, now.attempt, self._terms) is None and strategy is not Strategy.UNBLOCK:
-            now.planner.pricing.note(launch.measure_price(self._spec(now.spool, now.dsn, strategy), self._wake_read))
+            now.planner.pricing.note(launch.measure_price(self._spec(now.spool, now.dsn, strategy), self._bell.fd))
         for event in self._fix(strategy, now):
             yield event
             if isinstance(event, ev.FixRefused):
-                yield self._finish("hang", ExitCode.HANG, what=f"{strategy} is refused: {event.reason}")
+                yield self._finish(ends.by_refusal(event))
 
     def _fix(self, strategy: Strategy, now: _Now, *, consent: bool = False) -> Iterator[ev.Event]:
         """Plans a fix, says the plan, carries it out."""
@@ -302,15 +281,18 @@ class Session:
         if refused is not None:
             yield self._publish(refused)
             return
-        blockers = now.attempt.blockers
         yield self._publish(now.planner.plan(strategy, now.attempt))
+        if strategy is Strategy.UNBLOCK:
+            try:
+                self._end_blockers(now)
+            except DatabaseError as error:
+                reason = sentences(error.what, error.hint).removesuffix(".")
+                yield self._publish(ev.FixRefused(strategy=strategy, reason=reason))
+                return
         yield self._publish(ev.FixStarted(strategy=strategy))
         yield from (self._publish(ev.VerdictWithdrawn(slug=slug)) for slug in self.state.verdicts)
         self._held = False
         if strategy is Strategy.UNBLOCK:
-            assert self._backing is not None
-            for blocker in blockers:
-                self._backing.end_session(now.spool.manifest.run, blocker.pid, blocker.application)
             now.attempt.resume()
         elif strategy is Strategy.RELEASE:
             now.attempt.release()
@@ -318,6 +300,12 @@ class Session:
             self._adopt(strategy)
             self._renews = True
         now.planner.pricing.forget()
+
+    def _end_blockers(self, now: _Now) -> None:
+        """Ends the database sessions that the subject waits for. Raises DatabaseError where that is not allowed."""
+        assert self._backing is not None
+        for blocker in now.attempt.blockers:
+            self._backing.end_session(now.spool.manifest.run, blocker.pid, blocker.application)
 
     @property
     def _terms(self) -> Terms:
@@ -332,19 +320,17 @@ class Session:
     def _publish(self, event: ev.Event) -> ev.Event:
         return self._publisher.publish(event)
 
-    def _finish(self, outcome: ev.Outcome, exit_code: int, *, what: str = "", hint: str = "") -> ev.Event:
-        if self._publisher.trouble:
-            hint = sentences(hint, self._publisher.trouble)
+    def _finish(self, end: ends.End) -> ev.Event:
         next_command = ""
-        if outcome != "completed" and self._worth_keeping():
+        if end.outcome != "completed" and self._worth_keeping():
             next_command = f"cvdebug resume {self.state.run}"
         return self._publish(
             ev.RunFinished(
-                outcome=outcome,
-                exit_code=int(exit_code),
+                outcome=end.outcome,
+                exit_code=int(end.exit_code),
                 elapsed_s=time.monotonic() - self._began,
-                what=what,
-                hint=hint,
+                what=end.what,
+                hint=sentences(end.hint, self._publisher.trouble) if self._publisher.trouble else end.hint,
                 next_command=next_command,
             )
         )
@@ -370,8 +356,7 @@ class Session:
                 self._spool.close()
             else:
                 self._spool.remove()
-        os.close(self._wake_read)
-        os.close(self._wake_write)
+        self._bell.close()
 
 
 class _Now(NamedTuple):
@@ -390,10 +375,3 @@ def public(settings: Settings) -> Settings:
     from .database.dsn import without_password  # imported here: `attach` and `ps` must work without psycopg
 
     return msgspec.structs.replace(settings, dsn=without_password(settings.dsn))
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

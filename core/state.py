@@ -9,47 +9,13 @@ import msgspec
 
 from . import events as ev
 from .model import Graph, Phase, Strategy
+from .phases import PhaseEvent, PhaseState, after
 from .seen import ProcessSeen, StackSeen, ThreadSeen
 
 Status = Literal["starting", "running", "stuck", "proven deadlock", "fixing", "completed", "failed"]
-PhaseStatus = Literal["waiting", "running", "done", "kept", "failed"]
 
 # A sample may hold CPU time from before a stack was read, unless it was taken this much later.
 AFTER_READ_S = 1.0
-LOG_LINES = 200  # enough for a view's tail; the journal has them all
-
-
-class PhaseState(msgspec.Struct, frozen=True, kw_only=True):
-    """One phase. `total` 0 means not known yet; times are seconds since the epoch, 0 before they happen."""
-
-    status: PhaseStatus = "waiting"
-    done: int = 0
-    total: int = 0
-    found: int = 0  # what was done before this attempt began: not part of the rate
-    unit: str = ""
-    detail: str = ""
-    started_at: float = 0.0
-    moved_at: float = 0.0
-    ended_at: float = 0.0
-
-    def elapsed_s(self, now: float) -> float:
-        """Seconds from its start to its end, or to `now` (seconds since the epoch) while it runs."""
-        if not self.started_at:
-            return 0.0
-        return max(0.0, (self.ended_at or now) - self.started_at)
-
-    @property
-    def rate(self) -> float:
-        """Units per second from the start to the last movement; 0 while unknown."""
-        span_s = (self.ended_at or self.moved_at) - self.started_at
-        return max(0, self.done - self.found) / span_s if span_s > 0 else 0.0
-
-    @property
-    def eta_s(self) -> float | None:
-        """Seconds to go at this rate; None while nothing can be said."""
-        if self.status != "running" or not self.total or not self.rate:
-            return None
-        return max(0, self.total - self.done) / self.rate
 
 
 class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,7 +68,6 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     plan: ev.FixPlanned | None = None
     failure: ev.Failed | None = None
     finished: ev.RunFinished | None = None
-    log: tuple[ev.Log, ...] = ()
     attached: ev.Attached | None = None
     processes: dict[int, ProcessSeen] = {}  # by PID, in the order in which they came
     threads: dict[int, ThreadSeen] = {}  # by TID
@@ -116,7 +81,6 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     proposals: dict[Strategy, ev.FixPlanned] = {}
     refusals: dict[Strategy, ev.FixRefused] = {}
     fix_started: ev.FixStarted | None = None
-    held: ev.Held | None = None
 
     @property
     def phase(self) -> Phase | None:
@@ -139,10 +103,9 @@ def _with(state: RunState, **changes: Any) -> RunState:
     return msgspec.structs.replace(state, **changes)
 
 
-def _with_phase(state: RunState, phase: Phase, at: float, **changes: Any) -> RunState:
-    phases = dict(state.phases)
-    phases[phase] = msgspec.structs.replace(phases[phase], **changes)
-    return _with(state, phases=phases, moved_at=max(state.moved_at, at))
+def _with_phase(state: RunState, phase: Phase, event: PhaseEvent) -> RunState:
+    phases = {**state.phases, phase: after(state.phases[phase], event)}
+    return _with(state, phases=phases, moved_at=max(state.moved_at, event.at))
 
 
 @singledispatch
@@ -193,53 +156,11 @@ def _(event: ev.SubjectStarted, state: RunState) -> RunState:
     )
 
 
-@_fold.register
-def _(event: ev.PhaseStarted, state: RunState) -> RunState:
-    return _with_phase(
-        state,
-        event.phase,
-        event.at,
-        status="running",
-        done=event.done,
-        found=event.done,
-        total=event.total,
-        unit=event.unit,
-        detail=event.detail,
-        started_at=event.at,
-        moved_at=event.at,
-        ended_at=0.0,
-    )
-
-
-@_fold.register
-def _(event: ev.PhaseProgress, state: RunState) -> RunState:
-    before = state.phases[event.phase]
-    return _with_phase(
-        state,
-        event.phase,
-        event.at,
-        done=event.done,
-        total=event.total or before.total,
-        detail=event.detail or before.detail,
-        moved_at=event.at,
-    )
-
-
-@_fold.register
-def _(event: ev.PhaseFinished, state: RunState) -> RunState:
-    before = state.phases[event.phase]
-    return _with_phase(
-        state,
-        event.phase,
-        event.at,
-        status="kept" if event.kept else "done",
-        done=event.done,
-        total=event.total,
-        detail=event.detail or before.detail,
-        started_at=before.started_at or event.at,
-        moved_at=event.at,
-        ended_at=event.at,
-    )
+@_fold.register(ev.PhaseStarted)
+@_fold.register(ev.PhaseProgress)
+@_fold.register(ev.PhaseFinished)
+def _(event: ev.PhaseStarted | ev.PhaseProgress | ev.PhaseFinished, state: RunState) -> RunState:
+    return _with_phase(state, event.phase, event)
 
 
 @_fold.register
@@ -256,11 +177,6 @@ def _(event: ev.WorkerEnded, state: RunState) -> RunState:
 @_fold.register
 def _(event: ev.FileSkipped, state: RunState) -> RunState:
     return _with(state, skipped=max(state.skipped, event.number))
-
-
-@_fold.register
-def _(event: ev.Log, state: RunState) -> RunState:
-    return _with(state, log=(*state.log, event)[-LOG_LINES:])
 
 
 @_fold.register
@@ -378,20 +294,13 @@ def _(event: ev.FixRefused, state: RunState) -> RunState:
 
 @_fold.register
 def _(event: ev.FixStarted, state: RunState) -> RunState:
-    return _with(state, status="fixing", fix_started=event, stuck=None)
-
-
-@_fold.register
-def _(event: ev.Held, state: RunState) -> RunState:
-    return _with(state, held=event)
+    return _with(state, status="fixing", fix_started=event, stuck=None, proposals={}, refusals={})
 
 
 @_fold.register
 def _(event: ev.Failed, state: RunState) -> RunState:
-    after = _with(state, failure=event)
-    if event.phase is None:
-        return after
-    return _with_phase(after, event.phase, event.at, status="failed", ended_at=event.at)
+    failed = _with(state, failure=event)
+    return failed if event.phase is None else _with_phase(failed, event.phase, event)
 
 
 @_fold.register

@@ -1,6 +1,7 @@
 """Records the runs in tests/data anew, by really running them: `python -m tests.record [NAME ...]`.
 
-What names this machine is replaced: the folders of the project, of Python and of cvdebug's own files.
+A hang is recorded as a person would meet it: it is held, its stacks come, a plan is priced and read, and then it is
+fixed. What names this machine is replaced: the folders of the project, of Python and of cvdebug's own files.
 """
 
 from __future__ import annotations
@@ -13,39 +14,69 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from threading import Timer
 
 from cvdebug.core import events as ev
-from cvdebug.core.journal import read
+from cvdebug.core.commands import Cancel, Fix, Propose
+from cvdebug.core.following import Following
+from cvdebug.core.model import Strategy
+from cvdebug.core.state import RunState, fold
+from cvdebug.tui.run_opening import RunOpening, Wish
 
 from .programs import running
 from .tui.recorded import DATA, NAMES
 
 PROJECT = Path(__file__).parents[1]
-CVDEBUG = [sys.executable, "-m", "cvdebug.tui"]
+# How long somebody looks at a hang when all of it is there.
+LOOKS_S = 2.0
 
 
-def run(target: Path, home: Path, *arguments: str) -> None:
-    """A run, recorded to `target`."""
-    command = [*CVDEBUG, "run", *arguments, "--plain", "--record", str(target)]
-    subprocess.run(command, env=_environment(home), stdout=subprocess.DEVNULL, check=False, timeout=300)
+def run(target: Path, scenario: str, **flags: str) -> None:
+    """A run that nobody touches."""
+    for _ in RunOpening(Wish(scenario=scenario, flags=flags, record=target)).open().events():
+        pass
 
 
-def attached(target: Path, home: Path) -> None:
-    """A foreign program that hangs, followed until that is proven."""
+def fixed(target: Path, scenario: str, strategy: Strategy, **flags: str) -> None:
+    """A run that hangs, and is fixed when all that can be known of it is."""
+    session = RunOpening(Wish(scenario=scenario, flags=flags, record=target)).open()
+    held, looking = False, None
+    for event in session.events():
+        if isinstance(event, ev.Held):
+            held = True
+            session.send(Propose(measure=strategy))
+        if held and looking is None and _all_known(session.state, strategy):
+            looking = Timer(LOOKS_S, session.send, [Fix(strategy, yes=True)])
+            looking.start()
+    assert looking is not None, f"{scenario} was never to be fixed"
+
+
+def _all_known(state: RunState, strategy: Strategy) -> bool:
+    """Whether the stacks of all that are dead have been read, and the price of the fix is known, if it has one."""
+    if state.stuck is None or strategy not in state.proposals:
+        return False
+    dead = {pid for pid, process in state.processes.items() if process.dead}
+    read = {stack.pid for stack in state.stacks.values() if stack.at > state.moved_at}
+    return dead <= read and (strategy is Strategy.UNBLOCK or bool(state.proposals[strategy].prices))
+
+
+def attached(target: Path) -> None:
+    """A foreign program that hangs, followed until that is proven and its stacks are read."""
     with running("hangs.py", "queue-join-before-drain") as program:
-        command = [*CVDEBUG, "attach", str(program.pid), "--plain", "--record", str(target)]
-        with subprocess.Popen(command, env=_environment(home), stdout=subprocess.DEVNULL) as process:
-            while not any(isinstance(event, ev.Stuck) for event in _so_far(target)):
-                assert process.poll() is None
-            process.send_signal(signal.SIGINT)
-            process.wait(10)
+        following = Following(program.pid, record=target)
+        state, looking = RunState(), None
+        for event in following.events():
+            state = fold(state, event)
+            if looking is None and state.stuck and state.stacks:
+                looking = Timer(LOOKS_S, following.send, [Cancel(signal.SIGINT)])
+                looking.start()
 
 
-RECORDERS: dict[str, Callable[[Path, Path], None]] = {
-    "healthy": run,
-    "deadlock-and-fix": lambda target, home: run(target, home, "--parallelism", "on", "--fix"),
-    "database-lock": lambda target, home: run(target, home, "db-locked", "--fix", "--yes"),
-    "slow-index": lambda target, home: run(target, home, "slow-index"),
+RECORDERS: dict[str, Callable[[Path], None]] = {
+    "healthy": lambda target: run(target, "cv-pipeline"),
+    "deadlock-and-fix": lambda target: fixed(target, "cv-pipeline", Strategy.SERIAL, parallelism="on"),
+    "database-lock": lambda target: fixed(target, "db-locked", Strategy.UNBLOCK),
+    "slow-index": lambda target: run(target, "slow-index"),
     "attached": attached,
 }
 assert tuple(RECORDERS) == NAMES
@@ -57,13 +88,14 @@ def main(names: list[str]) -> None:
         home.mkdir()
         Path(folder).chmod(0o755)
         home.chmod(0o755)
+        os.environ["CVDEBUG_HOME"] = str(home)
         for name in names or list(RECORDERS):
             target = Path(folder) / f"{name}.jsonl"
-            RECORDERS[name](target, home)
+            RECORDERS[name](target)
             text = nameless(target.read_text(), home)
             (DATA / f"{name}.jsonl").write_text(text)
             print(f"{name}: {len(text.splitlines())} events, {len(text) / 1e3:.0f} kB")
-        subprocess.run([*CVDEBUG, "db", "stop"], env=_environment(home), check=False, stdout=subprocess.DEVNULL)
+        subprocess.run([sys.executable, "-m", "cvdebug.tui", "db", "stop"], check=False, stdout=subprocess.DEVNULL)
 
 
 def nameless(text: str, home: Path) -> str:
@@ -72,20 +104,12 @@ def nameless(text: str, home: Path) -> str:
         str(home): "/home/me/.local/state/cvdebug",
         f"{PROJECT}/.venv": "/home/me/venv",
         str(PROJECT): "/home/me/cvdebug",
-        sys.base_prefix: "/usr",
+        sys.base_prefix: "/home/me/python",  # not /usr: what stands there on another machine would be shown as source
         os.path.expanduser("~"): "/home/me",
     }
     for place, instead in sorted(places.items(), key=lambda item: -len(item[0])):
         text = text.replace(place, instead)
     return re.sub(r"/tmp/[\w.-]+", "/tmp/x", text)
-
-
-def _so_far(target: Path) -> list[ev.AnyEvent]:
-    return list(read(target)) if target.exists() else []
-
-
-def _environment(home: Path) -> dict[str, str]:
-    return {**os.environ, "CVDEBUG_HOME": str(home)}
 
 
 if __name__ == "__main__":

@@ -42,20 +42,31 @@ def _hung(scene: Scene) -> bool:
 
 
 def _is_run(scene: Scene) -> bool:
-    return scene.state.attached is None
+    return scene.kind == "run" and not scene.followed
 
 
-def _can_fix(scene: Scene) -> int | None:
-    return 100 if _hung(scene) and scene.state.finished is None else None
+def _lives(scene: Scene) -> bool:
+    """Whether there is something that could be acted on: of a recording there is not."""
+    return scene.kind != "recording" and scene.state.finished is None
+
+
+def can_fix(scene: Scene) -> bool:
+    """Whether there is a hang that something can be done about from here."""
+    return _hung(scene) and _lives(scene)
 
 
 def _of_process(rank: int) -> Rank:
     """An action on a process: there must be one."""
-    return lambda scene: rank if scene.state.processes and scene.state.finished is None else None
+    return lambda scene: rank if scene.state.processes and _lives(scene) else None
 
 
 _NO_PROCESS = "There is no process to do that to: none is seen yet, or all have ended."
+_NO_STACK = "No stack has been read yet: d reads one."
 _NO_RUN = "This is not a run of cvdebug's own: it cannot be started again from here."
+
+
+def _of_stack(scene: Scene) -> int | None:
+    return 3 if scene.state.stacks else None
 
 
 def _can_repeat(scene: Scene) -> int | None:
@@ -65,7 +76,8 @@ def _can_repeat(scene: Scene) -> int | None:
 
 
 ACTIONS: tuple[Action, ...] = (
-    Action("fix", "f", "fix", "run", "fix the hang", "Shows the ways to finish it, and carries one out.", _can_fix),
+    Action("fix", "f", "fix", "run", "fix the hang", "Shows the ways to finish it, and carries one out.",
+           lambda scene: 100 if can_fix(scene) else None),
     Action("explain", "e", "explain", "verdict", "explain", "Why this happens, and what would disprove it.",
            lambda scene: 80 if scene.state.verdicts else 15),
     Action("graph", "g", "graph", "verdict", "show who waits for whom", "The wait-for graph, its dead part marked.",
@@ -81,9 +93,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("native", "D", "native frames", "thread", "read the native frames too",
            "Stops the process for milliseconds; asks before.", _of_process(3), _NO_PROCESS),
     Action("frames", "v", "whole stack", "thread", "show every frame",
-           "The same key trims the stack again.", always(3)),
+           "The same key trims the stack again.", _of_stack, _NO_STACK),
     Action("names", "w", "raw names", "thread", "show native names as they are",
-           "The same key makes them readable again.", always(3)),
+           "The same key makes them readable again.", _of_stack, _NO_STACK),
     Action("kill", "k", "signal", "process", "send a signal", "Chooses a signal for the selected process.",
            _of_process(20), _NO_PROCESS),
     Action("scenarios", "s", "scenarios", "run", "choose a scenario", "What can be run, and what each teaches.",

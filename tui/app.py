@@ -24,10 +24,11 @@ from .actions import ACTIONS
 from .bridge import Bridge, Ended
 from .doing import Doing
 from .opening import Opening
-from .palette import Actions
+from .palette import Actions, Palette
 from .scene import Panel, Scene, Selection
 from .screens.main import MainScreen
 from .screens.small import TooSmall, too_small
+from .telling import SHOWN_S
 from .themes import THEMES, first_theme
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class CvdebugApp(App[int]):
     """The full-screen front end. Its return code is that of the run."""
 
     TITLE = "cvdebug"
+    NOTIFICATION_TIMEOUT = SHOWN_S
     COMMANDS = {Actions}  # noqa: RUF012  (as Textual declares it)
     COMMAND_PALETTE_BINDING = "ctrl+p"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (150, "-wide")]  # noqa: RUF012  (as above)
@@ -86,8 +88,12 @@ class CvdebugApp(App[int]):
         """What is shown: the newest there is, or what there was when it was paused."""
         if self.paused is not None:
             return self.paused._replace(selection=self.selection, next_toggle=self.doing.next_toggle)
-        scene = self.bridge.scene(self.clock(), self.selection)
-        return scene._replace(next_toggle=self.doing.next_toggle)
+        return self.live_scene._replace(next_toggle=self.doing.next_toggle)
+
+    @property
+    def live_scene(self) -> Scene:
+        """The newest there is, whatever is shown."""
+        return self.bridge.scene(self.clock(), self.selection)._replace(kind=self.opening.kind)
 
     def get_default_screen(self) -> MainScreen:
         return MainScreen()
@@ -111,9 +117,11 @@ class CvdebugApp(App[int]):
     def tick(self) -> None:
         """Takes in what has come, and shows it."""
         news = self.bridge.fold()
+        if not self.screen_stack:
+            return  # it is being left, and what was ended by that says so
         self.main.show(self.scene)
         for screen in self.screen_stack[1:]:
-            if isinstance(screen, Panel):
+            if screen.is_mounted and isinstance(screen, Panel):  # one that was opened just now has nothing in it yet
                 screen.show(self.scene)
         for event in news:
             self.doing.hear(event)
@@ -150,6 +158,10 @@ class CvdebugApp(App[int]):
 
     def action_do(self, id: str) -> None:
         self.doing.do(id)
+
+    def action_command_palette(self) -> None:
+        if not Palette.is_open(self):
+            self.push_screen(Palette(id="--command-palette"))
 
     def on_ended(self, message: Ended) -> None:
         """What was waited for has ended: the next begins. A source that failed ends the app with its sentence."""

@@ -1,4 +1,4 @@
-"""Where the core's events become the app's: one thread iterates the source, and each tick posts one scene.
+"""Where the core's events become the app's: one thread iterates the source, and each tick folds what came.
 
 The thread only queues; everything is folded in the app's own thread, so that no panel can see a half-made state.
 Nothing here draws.
@@ -23,14 +23,6 @@ from .logbook import LogBook
 from .scene import Scene, Selection
 
 Open = Callable[[], Live]
-
-
-class Ticked(Message):
-    """What is to be shown now."""
-
-    def __init__(self, scene: Scene) -> None:
-        super().__init__()
-        self.scene = scene
 
 
 class Ended(Message):
@@ -88,6 +80,10 @@ class Bridge:
             self._thread.join(deadline_s)
         return not self._thread.is_alive()
 
+    def hear(self, event: ev.Event) -> None:
+        """Takes an event in, in any thread; it counts from the next `fold` on."""
+        self._queue.append(event)
+
     def fold(self) -> tuple[ev.Event, ...]:
         """Takes in what has come since the last call, and says what that was."""
         news = []
@@ -119,7 +115,7 @@ class Bridge:
                 for command in self._unsent:
                     live.send(command)
             for event in live.events():
-                self._queue.append(event)
+                self.hear(event)
         except CvdebugError as caught:
             error = caught
         except Exception as caught:  # noqa: BLE001  (a defect: whoever waits for the end must hear of it)

@@ -1,4 +1,4 @@
-"""The command line: `cvdebug run`, `resume`, `attach`, `watch`, `replay`, `ps`, `explain`, `runs`, `search`, `db` ...
+"""The command line: `cvdebug run`, `resume`, `attach`, `watch`, `replay`, `export`, `ps`, `runs`, `search`, `db` ...
 
 Standard output is for data and results, standard error for what went wrong. Exit codes are core.errors.ExitCode:
 0 completed, 1 failed, 2 usage, 3 hang found and not fixed, 4 time limit without a verdict, 130 interrupted
@@ -8,6 +8,7 @@ Standard output is for data and results, standard error for what went wrong. Exi
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -128,7 +129,7 @@ def resume(
     json: options.Json = False,
     record: options.Record = None,
 ) -> None:
-    """Finish a run that hung, failed or was killed, from what it had computed."""
+    """Finish a run that hung, failed or was killed, from what it had computed: in the app, or in lines, as run does."""
     from . import run_commands
 
     flags = {
@@ -184,6 +185,25 @@ def replay(
     from . import replay_command
 
     raise typer.Exit(replay_command.replay(recording, speed, replay_command.View(json=json, plain=plain)))
+
+
+@app.command()
+def export(
+    recording: Annotated[
+        str, typer.Argument(metavar="FILE|RUN", help="What --record left, or a run that was kept.", show_default=False)
+    ],
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="FOLDER", help="A new folder; default: one named after the run.", show_default=False),
+    ] = None,
+) -> None:
+    """Export a recording as a folder: events, the verdict as Markdown, stacks. Prints the files.
+
+    What x does in the app, without the picture. Nothing is overwritten: FOLDER must not exist yet.
+    """
+    from . import export_command
+
+    export_command.export_recording(recording, folder)
 
 
 @app.command()

@@ -12,6 +12,7 @@ from ..core.commands import Dump
 from ..core.errors import CvdebugError
 from ..core.state import RunState
 from .actions import ACTIONS, Action
+from .scene import Scene
 from .telling import Telling
 from .text import clean
 from .themes import next_theme
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 TOGGLE = ("off", "on", "unset")
+NO_SELECTION = "Select a process first, in the tree: 3 goes there."
+# A note with paths in it takes longer to read.
+SHOWN_LONG_S = 8.0
 
 
 class Doing:
@@ -42,9 +46,9 @@ class Doing:
         That is decided by the run itself, not by what a paused screen shows.
         """
         action = next(action for action in ACTIONS if action.id == id)
-        live = self._app.bridge.scene(self._app.clock(), self._app.selection)
+        live = self._app.live_scene
         if action.rank(live) is None:
-            self._telling.say(self._why_not(action))
+            self._telling.say(self._why_not(action, live))
         else:
             getattr(self, f"do_{id}")()
 
@@ -63,7 +67,7 @@ class Doing:
     def do_fix(self) -> None:
         from .screens.fix import FixScreen
 
-        self._open(FixScreen())
+        self._open(FixScreen(followed=self._app.live_scene.followed))
 
     def do_summary(self) -> None:
         from .screens.summary import SummaryScreen
@@ -103,7 +107,7 @@ class Doing:
 
         process = self._state.processes.get(self._app.selection.pid)
         if process is None:
-            self._telling.say("Select a process first, in the tree: 3 goes there.")
+            self._telling.say(NO_SELECTION)
         else:
             self._open(KillScreen(process))
 
@@ -116,7 +120,9 @@ class Doing:
     def _state(self) -> RunState:
         return self._app.bridge.state
 
-    def _why_not(self, action: Action) -> str:
+    def _why_not(self, action: Action, scene: Scene) -> str:
+        if scene.kind == "recording" and action.id != "summary":
+            return "This is a recording: it can be looked at, but nothing runs that could be changed."
         if action.id != "fix":
             return action.otherwise
         from .fix_lines import nothing_to_fix
@@ -128,7 +134,7 @@ class Doing:
         if self._app.next_opening is not None:
             self._telling.say("The old run is still ending; the new one begins as soon as it is gone.")
             return False
-        if not self._app.opening.repeatable:
+        if self._app.opening.kind != "run":
             self._telling.say("This is not a run that can be started again from here: cvdebug run starts one.")
             return False
         return True
@@ -186,7 +192,7 @@ class Doing:
 
         process = self._state.processes.get(shown_thread(self._app.scene)[0])
         if process is None:
-            self._telling.say("Select a process first, in the tree: 3 goes there.")
+            self._telling.say(NO_SELECTION)
             return
         self._app.push_screen(NativeScreen(process), lambda yes: self._dump(native=True) if yes else None)
 
@@ -195,7 +201,7 @@ class Doing:
 
         pid = shown_thread(self._app.scene)[0]
         if pid not in self._state.processes:
-            self._telling.say("Select a process in the tree first: its stacks are read then.")
+            self._telling.say(NO_SELECTION)
             return
         self._app.send(Dump(pid, native=native))
         self._stack_in_sight()
@@ -227,7 +233,7 @@ class Doing:
         from . import first_time
         from .screens.help import HelpScreen
 
-        if self._app.opening.repeatable and first_time.is_first():
+        if self._app.opening.kind == "run" and first_time.is_first():
             self.do_tour()
             return
 
@@ -249,7 +255,10 @@ class Doing:
     def do_export(self) -> None:
         from .leaving import export_run
 
-        self._app.notify(clean(export_run(self._app)), markup=False, timeout=10)
+        def tell(said: str) -> None:
+            self._app.notify(clean(said), markup=False, timeout=SHOWN_LONG_S)
+
+        export_run(self._app, tell)
 
     def do_tour(self) -> None:
         from . import first_time

@@ -19,6 +19,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
+from textual.events import Resize
+from textual.message import Message
+from textual.messages import InBandWindowResize
 
 from .terminal import ENTER, LEAVE, Terminal
 
@@ -48,7 +51,7 @@ class Writer:
         self._fd, self._encoding, self._caught_up = fd, encoding, caught_up
         self._waiting: deque[str] = deque()
         self._backlog = 0
-        self._lost = self._closing = False
+        self._lost = self._closing = self._hurried = False
         self._news = threading.Condition()
         self._thread = threading.Thread(target=self._run, daemon=True, name="terminal")
         self._thread.start()
@@ -63,8 +66,8 @@ class Writer:
             self._backlog += len(text)
             self._news.notify()
 
-    def close(self, terminal: Terminal, last: str) -> None:
-        """Writes what waits and then `last`, as far as the terminal takes it soon."""
+    def close(self, terminal: Terminal, last: str) -> bool:
+        """Writes what waits and then `last`, as far as the terminal takes it soon; whether it took `last`."""
         with self._news:
             if self._lost:
                 self._waiting.clear()
@@ -76,8 +79,10 @@ class Writer:
             with self._news:
                 self._waiting.clear()
                 self._waiting.append(last)
+                self._hurried = True
             terminal.flush_output()
             self._thread.join(LEAVE_S)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         while True:
@@ -88,7 +93,8 @@ class Writer:
                 self._waiting.clear()
                 if not text:
                     return
-            self._put(text)
+                hurried = self._hurried
+            self._put(text, to_its_end=hurried)
             with self._news:
                 self._backlog = max(0, self._backlog - len(text))
                 again = self._lost and not self._waiting
@@ -96,10 +102,11 @@ class Writer:
             if again and not self._closing:
                 self._caught_up()
 
-    def _put(self, text: str) -> None:
+    def _put(self, text: str, *, to_its_end: bool) -> None:
+        """Writes it, in pieces; what is not the last is broken off when leaving cannot wait for it."""
         data = text.encode(self._encoding, "replace")
         with contextlib.suppress(OSError):  # the terminal is gone; that is said where keys are read
-            while data:
+            while data and (to_its_end or not self._hurried):
                 data = data[os.write(self._fd, data[:4096]) :]
 
 
@@ -113,6 +120,7 @@ class Driver(LinuxDriver):
         super().__init__(*arguments, **options)
         self.fileno = self.terminal.fd
         self.input_tty = True
+        self._size = self.terminal.size  # the app's own guess would be what COLUMNS and LINES say
         self._writer: Writer | None = None
         self._leaving: list[str] | None = None
         self._bell_in, self._bell_out = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -124,6 +132,7 @@ class Driver(LinuxDriver):
         loop = asyncio.get_running_loop()
         self._writer = Writer(self.terminal.fd, self._encoding, lambda: _from_thread(loop, self._app.repaint))
         super().start_application_mode()  # type: ignore[no-untyped-call]
+        self.attrs_before = self.terminal.before  # whoever has the terminal while the app is stopped gets it as it was
 
     def stop_application_mode(self) -> None:
         self._leaving = []
@@ -143,8 +152,8 @@ class Driver(LinuxDriver):
         super().close()
         if self._writer is not None:
             last = "\x18\x1b[?2026l\x1b[0m" + "".join(self._leaving or ())
-            self._writer.close(self.terminal, last)
-            self.terminal.entered = LEAVE not in last
+            taken = self._writer.close(self.terminal, last)
+            self.terminal.entered = not taken or LEAVE not in last
             self._writer, self._leaving = None, None
 
     def disable_input(self) -> None:
@@ -155,6 +164,13 @@ class Driver(LinuxDriver):
 
     def _get_terminal_size(self) -> tuple[int, int]:
         return self.terminal.size
+
+    def _query_in_band_window_resize(self) -> None:
+        """The size comes from the system alone: of what is typed or pasted nothing is believed."""
+
+    def process_message(self, message: Message) -> None:
+        if not isinstance(message, Resize | InBandWindowResize):
+            super().process_message(message)
 
     def run_input_thread(self) -> None:
         """Reads keys until the app ends, or the terminal does."""

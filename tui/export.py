@@ -37,13 +37,13 @@ def export(
     files = []
     try:
         folder.mkdir(parents=True, mode=0o700)
+        events(folder / EVENTS)  # first: all else can be made from it
+        files.append(folder / EVENTS)
         texts = {REPORT: markdown(state, command=command), STACKS: "\n".join(stacks(state)) + "\n", PICTURE: picture}
         for name, text in texts.items():
             if text is not None:
                 (folder / name).write_text(text, encoding="utf-8", errors="replace")
                 files.append(folder / name)
-        events(folder / EVENTS)
-        files.append(folder / EVENTS)
     except OSError as error:
         raise CvdebugError(
             f"the run cannot be exported to {folder}: {reason(error)}",

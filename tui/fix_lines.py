@@ -158,7 +158,11 @@ def _price(proposed: ev.FixPlanned, measuring: Collection[Strategy]) -> str:
 
 
 def consent(state: RunState) -> str:
-    """What `unblock` ends, to be said yes to: `end database session 123 (psql)`."""
+    """What `unblock` ends, to be said yes to: `end database session 123`. Whose it is stands in the plan."""
     proposed = state.proposals.get(Strategy.UNBLOCK)
-    ends = [step.partition(";")[0] for step in proposed.steps if step.startswith("End ")] if proposed else []
+    ends = (
+        [step.partition(";")[0].partition(" (")[0] for step in proposed.steps if step.startswith("End ")]
+        if proposed
+        else []
+    )
     return " and ".join(end[:1].lower() + end[1:] for end in ends) or "end the session that holds the lock"

@@ -13,6 +13,7 @@ from ..core.state import RunState
 from .lines import Line, Part, entry, heading, plain
 from .targets import of_thread
 from .text import clean
+from .thread_words import called, known_as
 
 # By slug: what the pool is called, and what a process does that needs it.
 POOLS = {
@@ -91,7 +92,7 @@ def _boxes(left: tuple[str, str], bridge: Part, right: tuple[str, str], room: in
 
 
 def _callers(cast: Cast) -> Iterator[_Row]:
-    name = cast.waiting.name if cast.waiting else "thread"
+    name = called(cast.waiting, (cast.waiting,)) if cast.waiting else "thread"
     tid = cast.waiting.tid if cast.waiting else cast.child.pid
     yield (f"● {cast.parent_pid} main thread", "bold"), ("──copied─▶", "good"), (f"✗ {tid} {name}", "bad")
     yield ("  calls fork()", "dim"), ("", ""), ("  waits for the pool", "bad")
@@ -102,7 +103,8 @@ def _lost(cast: Cast, pool: str) -> Iterator[_Row]:
     shown = cast.pool[:_MOST_THREADS]
     for thread in shown:
         lost = ("╌ no such thread", "warn")
-        yield (f"● {thread.tid} {thread.name}", ""), ("──lost──✗", "bad"), lost
+        name = known_as(thread.name)
+        yield (f"● {thread.tid} {'native thread' if name == 'thread' else name}", ""), ("──lost──✗", "bad"), lost
     if not shown:
         yield (f"● threads of {pool}", ""), ("──lost──✗", "bad"), ("╌ no such threads", "warn")
     if more := len(cast.pool) - len(shown):

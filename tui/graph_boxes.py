@@ -12,6 +12,7 @@ from typing import NamedTuple
 from ..core.diagnose.outline import MARKS
 from ..core.model import Edge, Graph, Node, NodeKind, WaitKind
 from .text import clean
+from .thread_words import known_as
 
 # So many that differ in nothing are drawn as one.
 ALIKE = 3
@@ -165,7 +166,11 @@ class _Boxes:
     def _ways(self, party: _Party, colours: Mapping[str, int]) -> Hashable:
         ways = set()
         for waiter in party.waiters:
-            base = (self._thread_status(waiter), _NUMBER.sub("", _named(waiter.label)), waiter.id in self._heart)
+            base = (
+                self._thread_status(waiter),
+                _NUMBER.sub("", known_as(_named(waiter.label))),
+                waiter.id in self._heart,
+            )
             edges = [(word(edge, self._nodes.get(edge.target)), self._goal(edge, colours)) for edge in self._of(waiter)]
             ways.add((base, frozenset(edges)))
         return frozenset(ways)
@@ -246,14 +251,14 @@ class _Boxes:
                 yield from rows
                 continue
             some = _numbers([row.tid for row in rows])
-            name = _named(self._nodes[f"{rows[0].pid}/{rows[0].tid}"].label) or "thread"
+            name = known_as(_named(self._nodes[f"{rows[0].pid}/{rows[0].tid}"].label))
             yield rows[0]._replace(name=f"{len(rows)} threads like {clean(name)}: {some}")
 
     def _row(self, waiter: Node, party: _Party, number: Mapping[str, int]) -> Row:
         edges = self._of(waiter)
         arrows = dict.fromkeys(self._arrow(edge, party.node.id, number) for edge in edges)
         wait = clean(edges[0].text) if edges else ""
-        name = clean(f"{_named(waiter.label) or 'thread'} {waiter.tid}") if waiter.tid else ""
+        name = clean(f"{known_as(_named(waiter.label))} {waiter.tid}") if waiter.tid else ""
         return Row(waiter.pid, waiter.tid, self._thread_status(waiter), name, wait, tuple(arrows))
 
     def _arrow(self, edge: Edge, home: str, number: Mapping[str, int]) -> Arrow:

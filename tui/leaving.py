@@ -1,11 +1,17 @@
-"""What takes something out of the app: the clipboard, and the export of a run. Nothing of it touches the run."""
+"""What takes something out of the app: the clipboard, and the export of a run. Nothing of it touches the run.
+
+Other programs and the disk take their time: they are met in a thread of its own, so that the screen never waits.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual.widget import Widget
@@ -15,6 +21,8 @@ from .text import clean
 from .widgets.rows import Rows
 
 if TYPE_CHECKING:
+    from ..core.recording import Recording
+    from ..core.state import RunState
     from .app import CvdebugApp
 
 # Programs that fill the clipboard of a desktop, where OSC 52 may not reach it.
@@ -40,7 +48,7 @@ def to_clipboard(app: CvdebugApp, text: str) -> None:
     app.copy_to_clipboard(text)
     command = next((command for command in _CLIPBOARDS if shutil.which(command[0])), None)
     if command is not None and app.is_headless is False:
-        _feed(command, text)
+        threading.Thread(target=_feed, args=(command, text), daemon=True, name="clipboard").start()
 
 
 def _feed(command: Sequence[str], text: str) -> None:
@@ -53,23 +61,29 @@ def _feed(command: Sequence[str], text: str) -> None:
         return  # the terminal has it
 
 
-def export_run(app: CvdebugApp) -> str:
-    """Exports what is shown into a new folder below the working folder; what was done, or why not, in a sentence."""
+def export_run(app: CvdebugApp, tell: Callable[[str], object]) -> None:
+    """Exports what is shown into a new folder below the working folder; then tells, in a sentence, what was done or why
+    not."""
+    export = partial(_exported, app.bridge.state, app.bridge.recording, app.export_screenshot(title="cvdebug"))
+
+    def work() -> None:
+        said = export()
+        with contextlib.suppress(RuntimeError):  # the app is over
+            app.call_later(tell, said)
+
+    threading.Thread(target=work, name="export").start()  # when the app ends meanwhile, it is written all the same
+
+
+def _exported(state: RunState, recording: Recording, picture: str) -> str:
     import shlex
 
     from .export import export, folder_for, here
 
-    state = app.bridge.state
     try:
         folder = folder_for(state, here())
         command = shlex.join(["cvdebug", *sys.argv[1:]])
-        files = export(
-            folder,
-            state,
-            command=command,
-            events=app.bridge.recording.copy,
-            picture=app.export_screenshot(title="cvdebug"),
-        )
+        files = export(folder, state, command=command, events=recording.copy, picture=picture)
     except CvdebugError as error:
         return str(error)
-    return f"Exported to {folder}: {', '.join(file.name for file in files)}. cvdebug replay {files[-1]} plays it again."
+    names = ", ".join(file.name for file in files)
+    return f"Exported to {folder}: {names}. cvdebug replay {files[0]} plays it again."

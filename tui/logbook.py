@@ -7,12 +7,12 @@ there is something to say: the first frame does not wait for them.
 from __future__ import annotations
 
 import re
-import signal
 from collections import deque
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from ..core import events as ev
+from ..core.exits import ended
 from ..core.state import RunState
 
 MAX_LINES = 10_000
@@ -72,6 +72,8 @@ def said(event: ev.Event, state: RunState) -> Iterator[tuple[Tone, str]]:
             yield ("good" if isinstance(event, ev.PhaseFinished) else "info"), printed(text)
         case ev.WorkerEnded():
             yield ("warning" if event.exit_code else "info"), f"{event.role} (PID {event.pid}) {ended(event.exit_code)}"
+        case ev.Held():
+            yield "info", f"It is left as it is, to be looked at: PIDs {', '.join(map(str, event.pids))}"
         case ev.FixStarted():
             yield "info", f"The fix begins: {event.strategy}"
         case ev.Signalled():
@@ -84,16 +86,6 @@ def said(event: ev.Event, state: RunState) -> Iterator[tuple[Tone, str]]:
             yield "good", "It moves again."
         case _:
             yield from ((_tone(event), printed(text)) for text in _reported(event, state))
-
-
-def ended(exit_code: int) -> str:
-    """How a process ended; below 0 is the number of a signal."""
-    if exit_code >= 0:
-        return f"ended with exit code {exit_code}"
-    try:
-        return f"was ended by {signal.Signals(-exit_code).name}"
-    except ValueError:
-        return f"was ended by signal {-exit_code}"
 
 
 def printed(text: str) -> str:
@@ -113,8 +105,8 @@ def printed(text: str) -> str:
 
 def _reported(event: ev.Event, state: RunState) -> Iterator[str]:
     """The sentences of the plain report, where they are worth a line of the log."""
-    told = (ev.SubjectStarted, ev.FileSkipped, ev.IndexChosen, ev.Stuck, ev.FixPlanned, ev.FixRefused, ev.Held,
-            ev.VerdictReached, ev.RunFinished)  # fmt: skip
+    told = (ev.SubjectStarted, ev.FileSkipped, ev.IndexChosen, ev.Stuck, ev.FixRefused, ev.VerdictReached,
+            ev.RunFinished)  # fmt: skip
     if not isinstance(event, told) or getattr(event, "proposed", False):
         return
     from rich.text import Text
@@ -130,7 +122,7 @@ def _reported(event: ev.Event, state: RunState) -> Iterator[str]:
 def _tone(event: ev.Event) -> Tone:
     match event:
         case ev.VerdictReached():
-            return "bad" if event.certainty in ("proven", "certain", "likely") else "info"
+            return "bad" if event.hangs else "info"
         case ev.Stuck():
             return "bad"
         case ev.RunFinished():

@@ -6,19 +6,20 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from ..core.commands import Live
+from .scene import Kind
 
 
 class Opening(Protocol):
     """`open` makes the source of events and may take its time; `again` is the same with settings changed.
 
-    `name` says in a word what is opened. `flags` are the settings that `again` can change, empty where it cannot.
+    `name` says in a word what is opened; only of the kind "run" can there be another one with `again`.
     """
 
     @property
     def name(self) -> str: ...
 
     @property
-    def repeatable(self) -> bool: ...
+    def kind(self) -> Kind: ...
 
     def open(self) -> Live: ...
 

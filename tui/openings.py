@@ -9,6 +9,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.commands import Cancel
+from .scene import Kind
 from .terminal import ENDING
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ class Source(NamedTuple):
 
     name: str
     make: Callable[[], Live]
-    repeatable: bool = False
+    kind: Kind = "tree"
 
     def open(self) -> Live:
         return self.make()

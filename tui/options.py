@@ -79,7 +79,10 @@ PlainOutput = Annotated[bool, _option("--plain", group=SHOW, help="Lines and bar
 Tour = Annotated[bool, _option("--tour", group=SHOW, help="The app shows itself first: each panel, and the keys.")]
 Json = Annotated[bool, _option("--json", group=SHOW, help="One event a line on standard output.")]
 Record = Annotated[
-    Path | None, _option("--record", group=SHOW, metavar="FILE", help="Write the events to FILE as they happen.")
+    Path | None,
+    _option(
+        "--record", group=SHOW, metavar="FILE", help="Write the events to FILE as they happen, for cvdebug replay."
+    ),
 ]
 Once = Annotated[bool, _option("--once", group=LOOK, help="Look once, and end.")]
 LookDsn = Annotated[

@@ -5,12 +5,17 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 
 from .actions import Action, possible
+from .screens.steady import Steady
 
 if TYPE_CHECKING:
     from .app import CvdebugApp
+
+
+class Palette(CommandPalette, Steady[None]):
+    """Textual's own, with what all our screens have in common."""
 
 
 class Actions(Provider):

@@ -15,7 +15,8 @@ from rich.text import Text
 
 from ..core import events as ev
 from ..core.model import Phase
-from ..core.state import PhaseState, RunState, fold
+from ..core.phases import PhaseState
+from ..core.state import RunState, fold
 from . import report
 from .text import clean, rate, seconds, shortened
 from .words import PHASE, STILL_S, amount

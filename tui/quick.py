@@ -10,14 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..core.settings import FIELDS, flag
+from ..core.errors import UsageError
+from ..core.settings import FIELDS, checked, flag
 
 # Settings that only a scenario or a variable sets, and one whose flag has no value.
 _NO_FLAG = ("tokenize_in_workers", "fault", "lock_timeout_s", "keep_spool")
 FLAGS = {flag(key): key for key in FIELDS if key not in _NO_FLAG}
 SWITCHES = {"--fix": "fix", "--yes": "yes", "--hold": "hold", "--tour": "tour", "--keep-spool": "keep_spool"}
 WORDS = {"--fix-with": "fix_with", "--record": "record"}
-_NUMBER = {int: re.compile("[0-9]{1,12}"), float: re.compile("[0-9]{1,12}([.][0-9]{1,6})?")}
+# Numbers as typer reads them too.
+_NUMBERS = {int: re.compile("[0-9]{1,12}"), float: re.compile("[0-9]{1,12}([.][0-9]{1,6})?")}
 
 
 def read(arguments: Sequence[str]) -> dict[str, Any] | None:
@@ -45,11 +47,14 @@ def _converted(key: str, value: str) -> Any:
     """The value as typer would give it; None where that takes more thought."""
     if key == "record":
         return Path(value)
-    kinds = str(FIELDS.get(key, str))
-    for kind, form in _NUMBER.items():
-        if f"[{kind.__name__}," in kinds:
-            return kind(value) if form.fullmatch(value) else None
-    return value
+    if key not in FIELDS:
+        return value
+    try:
+        found = checked(key, value, where=flag(key), lax=True)
+    except UsageError:
+        return None
+    form = _NUMBERS.get(type(found))
+    return found if form is None or form.fullmatch(value) else None
 
 
 def run(arguments: Sequence[str]) -> int | None:

@@ -29,7 +29,7 @@ def replay(word: str, speed: str | None, view: View) -> int:
     if not (view.json or view.plain) and terminal.usable():
         from .launch import show
 
-        return show(Source("recording", lambda: recorded), clock=recorded.clock)
+        return show(Source("recording", lambda: recorded, "recording"), clock=recorded.clock)
     with ended_by_signals(recorded):
         return _print(recorded, view)
 

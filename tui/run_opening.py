@@ -16,6 +16,7 @@ from ..core import scenario as scenarios
 from ..core.errors import UsageError
 from ..core.model import Strategy
 from ..core.settings import Resolved, resolve
+from .scene import Kind
 
 if TYPE_CHECKING:
     from ..core.session import Session
@@ -38,7 +39,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 class RunOpening:
     """A run of a scenario. Raises UsageError for what cannot be run, before anything is started."""
 
-    repeatable = True
+    kind: Kind = "run"
 
     def __init__(self, wish: Wish, *, number: int = 1) -> None:
         """`number` counts the runs of one sitting: each has a record of its own."""
@@ -61,19 +62,8 @@ class RunOpening:
 
     def open(self) -> Session:
         """A session that has not begun."""
-        from ..core.session import Request, Session  # imported here: the first frame does not wait for it
-
-        wish = self._wish
-        return Session(
-            Request(
-                scenario=self.scenario,
-                resolved=self.resolved,
-                on_hang=wish.on_hang,
-                strategy=wish.strategy,
-                yes=wish.yes,
-                record=numbered(wish.record, self._number),
-            )
-        )
+        record = numbered(self._wish.record, self._number)
+        return _session(self.scenario, self.resolved, msgspec.structs.replace(self._wish, record=record))
 
     def again(self, *, scenario: str | None = None, flags: Mapping[str, Any] = {}) -> RunOpening:
         """The same with other flags, or another scenario under the same flags. Raises UsageError."""
@@ -89,7 +79,7 @@ class ResumeOpening:
     Raises UsageError.
     """
 
-    repeatable = True
+    kind: Kind = "run"
 
     def __init__(self, spool: Spool, resolved: Resolved, wish: Wish) -> None:
         self._spool = spool
@@ -104,19 +94,7 @@ class ResumeOpening:
 
     def open(self) -> Session:
         """A session that has not begun."""
-        from ..core.session import Request, Session
-
-        wish = self._wish
-        return Session(
-            Request(
-                scenario=self.scenario,
-                resolved=self.resolved,
-                on_hang=wish.on_hang,
-                strategy=wish.strategy,
-                record=wish.record,
-                spool=self._spool,
-            )
-        )
+        return _session(self.scenario, self.resolved, self._wish, self._spool)
 
     def again(self, *, scenario: str | None = None, flags: Mapping[str, Any] = {}) -> RunOpening:
         """A run from the start. Raises UsageError."""
@@ -125,6 +103,22 @@ class ResumeOpening:
             self._wish, scenario=scenario or self._spool.manifest.scenario, flags={**settings, **flags}
         )
         return RunOpening(wish, number=2)
+
+
+def _session(scenario: scenarios.Scenario, resolved: Resolved, wish: Wish, spool: Spool | None = None) -> Session:
+    from ..core.session import Request, Session  # imported here: the first frame does not wait for it
+
+    return Session(
+        Request(
+            scenario=scenario,
+            resolved=resolved,
+            on_hang=wish.on_hang,
+            strategy=wish.strategy,
+            yes=wish.yes,
+            record=wish.record,
+            spool=spool,
+        )
+    )
 
 
 def numbered(record: Path | None, number: int) -> Path | None:

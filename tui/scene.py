@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from ..core.history import History
 from ..core.state import RunState
 from .logbook import LogBook
+
+# What is shown: a run of cvdebug's own, a tree of processes that is followed, or what was recorded of either.
+Kind = Literal["run", "tree", "recording"]
 
 
 class Selection(NamedTuple):
@@ -30,6 +33,12 @@ class Scene(NamedTuple):
     selection: Selection = Selection()
     paused: bool = False
     next_toggle: str = ""
+    kind: Kind = "run"
+
+    @property
+    def followed(self) -> bool:
+        """Whether it is, or was, a tree that is only looked at; known before anything is seen of it."""
+        return self.kind == "tree" or self.state.attached is not None
 
 
 @runtime_checkable

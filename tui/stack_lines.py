@@ -16,7 +16,7 @@ from .lines import Line, Part, entry, heading, plain
 from .scene import Scene, Selection
 from .targets import Target, of_thread, targets
 from .text import clean, seconds
-from .thread_words import TONES, marked, status
+from .thread_words import TONES, called, marked, status
 
 # The text of a frame's source line, "" where it is not known; the float says when the stack was read.
 Source = Callable[[Frame], str]
@@ -46,6 +46,7 @@ class Head(NamedTuple):
 
     process: ProcessSeen | None
     thread: ThreadSeen | None
+    name: str  # of the thread
     about: tuple[tuple[str, str, tuple[Target, ...]], ...]  # lines below the name: text, tone, where they lead
     read: tuple[tuple[str, str], ...]  # when and how the stack was read, and what was missing
 
@@ -78,7 +79,9 @@ def head(scene: Scene) -> Head:
     about = tuple(_about(thread, state)) if thread else ()
     if stack is not None:
         about += tuple(_alike(tid, stack, state))
-    return Head(process, thread, about, tuple(_read(pid, thread, stack, scene)) if process else ())
+    mates = (other for other in state.threads.values() if other.pid == pid)
+    name = called(thread, mates, process) if thread else ""
+    return Head(process, thread, name, about, tuple(_read(pid, thread, stack, scene)) if process else ())
 
 
 def head_lines(said: Head, width: int) -> Iterator[Line]:
@@ -86,7 +89,7 @@ def head_lines(said: Head, width: int) -> Iterator[Line]:
     if said.process is None:
         yield from entry("The stack of the process or thread that is selected stands here.", width, tone="dim")
         return
-    yield _name(said.process, said.thread)
+    yield _name(said.process, said.thread, said.name)
     for text, tone, found in said.about:
         yield from entry(text, width, lead=_IN, tone=tone, targets=found)
     for text, tone in said.read:
@@ -215,14 +218,14 @@ def _fitted(text: str, room: int) -> str:
     return f"…{kept}"
 
 
-def _name(process: ProcessSeen, thread: ThreadSeen | None) -> Line:
+def _name(process: ProcessSeen, thread: ThreadSeen | None, name: str) -> Line:
     """Who it is, with state in symbol and word."""
     known = status(process, thread)
     mark = (f"{marked(known)}  " if known else "", TONES.get(known, "dim"))
     who = f"PID {process.pid}{f' {process.role}' if process.role else ''}"
     if thread is None:
         return plain(mark, (f"main thread of {who}", "bold"))
-    return plain(mark, (f"{thread.name or 'thread'} {thread.tid}", "bold"), (f"  of {who}", ""))
+    return plain(mark, (f"{name} {thread.tid}", "bold"), (f"  of {who}", ""))
 
 
 def _about(thread: ThreadSeen, state: RunState) -> Iterator[tuple[str, str, tuple[Target, ...]]]:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from ..core import events as ev
 from ..core.errors import sentences
 from ..core.model import Phase, Strategy
-from ..core.state import PhaseState, RunState
+from ..core.phases import PhaseState
+from ..core.state import RunState
 from .report import summary
 from .text import clean, seconds
 from .widgets.prose import Paragraph
@@ -36,7 +37,10 @@ def fix_s(state: RunState) -> float:
 def summary_lines(hung: RunState | None, state: RunState) -> list[Paragraph]:
     """The whole summary. `hung` as in `headline`."""
     lines = [headline(hung, state), Paragraph("")]
-    lines += _both(hung, state) if hung is not None else _plain(state)
+    if state.attached is None:
+        lines += _both(hung, state) if hung is not None else _plain(state)
+    elif hung is not None:
+        lines += [_row("", "when it hung", "now", "bold"), _row("processes", _dead(hung, state), _after(state))]
     if state.finished is not None and state.finished.next_command:
         lines += [Paragraph(""), Paragraph(state.finished.next_command, "accent", "next  ")]
     return lines
@@ -59,6 +63,14 @@ def _both(hung: RunState, state: RunState) -> Iterator[Paragraph]:
     if state.verified is not None:
         yield _row("verified", "never", f"✓ {state.verified.rows:,} rows, {state.verified.tokens:,} tokens")
         yield _row("recall@10", "", _recall(state.verified))
+
+
+def _after(state: RunState) -> str:
+    """What there is of a tree after a fix."""
+    dead = sum(process.dead for process in state.processes.values())
+    if not state.processes:
+        return "ended, none left"
+    return f"✗ {dead} dead" if dead else f"✓ {len(state.processes)} live, none dead"
 
 
 def _row(label: str, before: str, now: str, tone: str = "") -> Paragraph:
@@ -94,10 +106,10 @@ def _index(state: RunState) -> str:
 def _dead(hung: RunState, state: RunState) -> str:
     dead = len(hung.stuck.dead) if hung.stuck else 0
     still_s = (state.fix_started.at if state.fix_started else hung.moved_at) - hung.moved_at
-    stood = f"stuck for {seconds(max(0.0, still_s))}"
+    stood = f"for {seconds(max(0.0, still_s))}"
     if state.fix_started is not None and state.fix_started.strategy is Strategy.UNBLOCK:
-        return f"○ waiting, {stood}"
-    return f"✗ {dead} dead, {stood}" if dead else f"○ none dead, {stood}"
+        return f"○ waiting {stood}"
+    return f"✗ {dead} dead {stood}" if dead else f"○ still {stood}"
 
 
 def _how(state: RunState) -> str:

@@ -1,6 +1,6 @@
 """Says at once, in a corner of whatever is in sight, what a person should not miss: few words, and each thing once.
 
-What a recording says of the past is not news, and stays unsaid.
+What is in sight anyway is not said again, and what a recording says of the past is not news.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ..core import events as ev
 from ..core.errors import sentences
+from .actions import can_fix
 from .text import clean, seconds
 from .words import culprit_verdict
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
 # What happened longer ago than this is history.
 NEWS_S = 10.0
-# The same thing is not said again while it can still be read.
-SHOWN_S = 8.0
+# So long a note stands; the same thing is not said again while it can still be read.
+SHOWN_S = 4.0
 
 Severity = Literal["information", "warning", "error"]
 
@@ -47,12 +48,13 @@ class Telling:
         if not self.is_news(event):
             return
         if isinstance(event, ev.Stuck) or (isinstance(event, ev.VerdictReached) and event.certainty == "proven"):
-            self._hang()
+            if not self._app.main.sees("verdict"):
+                self._hang()
         elif isinstance(event, ev.FixRefused) and not event.proposed and self._app.screen is self._app.main:
             self.say(f"{event.strategy} is refused: {event.reason}.", severity="warning")
         elif isinstance(event, ev.Signalled):
             self._signalled(event)
-        elif isinstance(event, ev.RunFinished):
+        elif isinstance(event, ev.RunFinished) and not self._app.main.sees("verdict"):
             self._finished(event)
 
     def _hang(self) -> None:
@@ -61,7 +63,8 @@ class Telling:
         proven = verdict is not None and verdict.certainty == "proven"
         word = "Proven deadlock" if proven else "Stuck"
         severity: Severity = "error" if proven else "warning"
-        self.say(f"{word}: {title}. Press f to fix it, e to explain it.", severity=severity, about="hang")
+        keys = "f fixes it, e explains it" if can_fix(self._app.live_scene) else "e explains it"
+        self.say(f"{word}: {title}. {keys}.", severity=severity, about="hang")
 
     def _signalled(self, event: ev.Signalled) -> None:
         if event.trouble:

@@ -20,7 +20,7 @@ _OFF = (
     "\x18\x1b[?2026l\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[?1016l\x1b[?1004l\x1b[?2004l\x1b[?2048l\x1b[<u"
     "\x1b[0m\x1b[?7h" + LEAVE + "\x1b[?25h"
 )
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _STALLED_S = 0.2
 
 
@@ -38,12 +38,13 @@ def _is_terminal(stream: object) -> bool:
 
 
 class Terminal:
-    """The terminal of standard error, by a descriptor of its own. `entered`: its second screen is in sight."""
+    """The terminal of standard error, by a descriptor of its own. `entered`: its second screen is in sight; `before`:
+    its modes as they were found."""
 
     def __init__(self) -> None:
         self.fd = os.dup(2)
         self.entered = False
-        self._before = termios.tcgetattr(self.fd)
+        self.before = termios.tcgetattr(self.fd)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -55,9 +56,13 @@ class Terminal:
         return 80, 24
 
     def enter(self, name: str) -> None:
-        """Goes to the second screen and draws the frame of what is coming, without echo of what is typed meanwhile."""
+        """Goes to the second screen and draws the frame of what is coming, without echo of what is typed meanwhile.
+
+        Ctrl-Z waits for the app, which can leave the screen before it stops.
+        """
         attributes = termios.tcgetattr(self.fd)
         attributes[3] &= ~(termios.ECHO | termios.ICANON)
+        attributes[6][termios.VSUSP] = b"\0"
         termios.tcsetattr(self.fd, termios.TCSANOW, attributes)
         self.entered = True
         self.write(ENTER + "\x1b[?25l" + _frame(name, *self.size))
@@ -65,11 +70,12 @@ class Terminal:
     def close(self) -> None:
         """Gives the terminal back as it was found, whoever left it how."""
         if self.entered:
-            self.flush_output()
+            if not writable(self.fd):
+                self.flush_output()
             self.write(_OFF)
             self.entered = False
         with contextlib.suppress(termios.error, OSError):
-            termios.tcsetattr(self.fd, termios.TCSANOW, self._before)
+            termios.tcsetattr(self.fd, termios.TCSANOW, self.before)
         with contextlib.suppress(OSError):
             os.close(self.fd)
 
@@ -80,10 +86,9 @@ class Terminal:
                 os.write(self.fd, text.encode("ascii", "replace"))
 
     def flush_output(self) -> None:
-        """Where the terminal takes nothing any more: throws away what waits, so that a last word finds room."""
-        if not writable(self.fd):
-            with contextlib.suppress(termios.error):
-                termios.tcflush(self.fd, termios.TCOFLUSH)
+        """Throws away what the terminal has not taken, so that a last word finds room."""
+        with contextlib.suppress(termios.error):
+            termios.tcflush(self.fd, termios.TCOFLUSH)
 
 
 def writable(fd: int, within_s: float = _STALLED_S) -> bool:

@@ -11,6 +11,7 @@ from rich.cells import cell_len, set_cell_size
 from ..core.seen import ProcessSeen, ThreadSeen
 from .scene import Selection
 from .text import clean, size
+from .thread_words import called
 from .tree_rows import IDLE, Bundle, Sort, TreeKey, TreeRow, View, merged, process_status, status
 
 Part = tuple[str, str]
@@ -162,7 +163,8 @@ def _facts(row: TreeRow, look: Look) -> tuple[str, str, str, float, int]:
     first, cpu = members[0], sum(thread.cpu for thread in members)
     if isinstance(key, Bundle):
         return status(first), f"{len(members)} threads {first.name.rstrip('0123456789_-#')}", "", cpu, 0
-    return status(first), first.name or "thread", f"/{first.tid}", cpu, 0
+    name = called(first, look.mine.get(key.pid, ()), look.processes.get(key.pid))
+    return status(first), name, f"/{first.tid}", cpu, 0
 
 
 def _guides(row: TreeRow, at: Columns) -> str:

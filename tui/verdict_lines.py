@@ -6,21 +6,24 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ..core import events as ev
+from ..core.errors import sentences
 from ..core.model import Culprit
+from ..core.scenario import DEFAULT
 from ..core.state import RunState
-from .actions import ACTIONS
+from .actions import can_fix
 from .lines import BLANK, Line, entry, heading, plain
 from .scene import Scene
 from .targets import Opens, Target, of_thread, targets
 from .thread_words import marked, status
 
-HANGS = ("proven", "certain", "likely")
 MARKS = {"proven": "✗", "certain": "✗", "likely": "✗", "not-hung": "✓", "undecided": "?"}
 TONES = {"proven": "bad", "certain": "bad", "likely": "warn", "not-hung": "good"}
 MOST_CULPRITS = 8
 MOST_EVIDENCE = 80
 _BULLET = ("• ", "accent")
 _IN = ("  ", "")
+# By outcome: what is said of an end without a verdict.
+_ENDS = {"completed": ("✓ It completed, and nothing hung.", "good"), "failed": ("✗ It failed.", "bad")}
 _WHEN_IT_HANGS = "Evidence, cause and ways out stand here as soon as something hangs."
 
 
@@ -50,7 +53,7 @@ def told(scene: Scene, opened: str) -> Told:
         jumps=tuple(jumps for verdict in front for jumps in _jumps(verdict, state)),
         culprits=tuple(_status(culprit, state) for verdict in front for culprit in verdict.culprits[:MOST_CULPRITS]),
         after=_after(front[0], state) if front else ("", ""),
-        can_fix=_can_fix(scene),
+        can_fix=can_fix(scene),
         calm=() if found else tuple(_calm(scene)),
         taken_back=tuple(slug for slug in state.withdrawn if slug not in {verdict.slug for verdict in found}),
         not_seen=state.not_seen,
@@ -83,16 +86,11 @@ def headline(verdict: ev.VerdictReached) -> tuple[tuple[str, str], ...]:
     return ((word, tone), (f"  {verdict.slug}" if verdict.slug != verdict.certainty else "", "accent"))
 
 
-def is_hang(verdict: ev.VerdictReached) -> bool:
-    """Whether a verdict says that something hangs."""
-    return verdict.certainty in HANGS
-
-
 def ways_out(verdict: ev.VerdictReached, width: int, *, can_fix: bool) -> Iterator[Line]:
     """Each fix with its cost and command."""
     if not verdict.fixes:
         return
-    name = "Ways out" if is_hang(verdict) else "What can be done"
+    name = "Ways out" if verdict.hangs else "What can be done"
     yield heading(name, "press f: cvdebug can carry one out" if can_fix else "")
     for number, remedy in enumerate(verdict.fixes, 1):
         yield from entry(
@@ -116,6 +114,8 @@ def _verdict(said: Told, width: int) -> Iterator[Line]:
     yield from entry(verdict.title, width, tone="bold")
     if said.after[0]:
         yield from entry(said.after[0], width, tone=said.after[1])
+    elif verdict.hangs:
+        yield plain((("f fixes it   " if said.can_fix else "") + "e says why   g draws who waits for whom", "accent"))
     culprits = verdict.culprits[:MOST_CULPRITS]
     yield from _culprits(culprits, len(verdict.culprits) - len(culprits), said, width)
     if verdict.evidence:
@@ -177,13 +177,9 @@ def _order(verdict: ev.VerdictReached) -> tuple[int, float]:
     return certainty, -verdict.at
 
 
-def _can_fix(scene: Scene) -> bool:
-    return any(action.id == "fix" and action.rank(scene) is not None for action in ACTIONS)
-
-
 def _was_fixed(verdict: ev.VerdictReached, state: RunState) -> bool:
     """Whether a verdict was there when the fix began; a new hang after it is not meant."""
-    return state.fix_started is not None and is_hang(verdict) and verdict.at <= state.fix_started.at
+    return state.fix_started is not None and verdict.hangs and verdict.at <= state.fix_started.at
 
 
 def _after(verdict: ev.VerdictReached, state: RunState) -> tuple[str, str]:
@@ -202,17 +198,17 @@ def _calm(scene: Scene) -> Iterable[tuple[str, str]]:
     """What is said while there is no verdict."""
     state = scene.state
     if state.finished is not None:
-        what = "✓ It completed, and nothing hung." if state.status == "completed" else "· It ended without a verdict."
-        yield what, "good" if state.status == "completed" else ""
-        if state.status != "completed":
-            yield state.finished.what, ""
+        yield _ENDS.get(state.finished.outcome, ("· It ended without a verdict.", ""))
+        if state.finished.outcome != "completed":
+            yield sentences(state.finished.what, state.finished.hint), ""
             return
     elif state.status == "starting" or not state.processes:
-        yield "○ It starts. " + _WHEN_IT_HANGS, ""
+        yield ("○ The first look is under way. " if scene.followed else "○ It starts. ") + _WHEN_IT_HANGS, ""
         return
     else:
         yield from _watched(scene)
-    if state.attached is None and state.parallelism != "on" and state.start_method == "fork":
+    classic = scene.kind == "run" and state.scenario == DEFAULT
+    if classic and state.parallelism != "on" and state.start_method == "fork":
         yield "To see it hang: p turns TOKENIZERS_PARALLELISM on, then r runs it again.", "accent"
 
 

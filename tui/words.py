@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..core import events as ev
-from ..core.model import Phase
-from ..core.state import PhaseState, RunState
+from ..core.model import HANGS, Certainty, Phase
+from ..core.phases import PhaseState
+from ..core.state import RunState
 from .text import clean, rate, seconds
 
 # A running phase that has not moved for this long is said to make no progress.
@@ -52,9 +53,8 @@ def hung(state: RunState) -> bool:
 
 def culprit_verdict(state: RunState) -> ev.VerdictReached | None:
     """The verdict that names the hang: of those with the greatest certainty the newest."""
-    order = ("proven", "certain", "likely")
-    found = [verdict for verdict in state.verdicts.values() if verdict.certainty in order]
-    return min(reversed(found), key=lambda verdict: order.index(verdict.certainty), default=None)
+    found = [verdict for verdict in state.verdicts.values() if verdict.hangs]
+    return min(reversed(found), key=lambda verdict: HANGS.index(Certainty(verdict.certainty)), default=None)
 
 
 def stuck_phase(state: RunState) -> Phase | None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..model import Certainty, Verdict
+from ..model import HANGS, Certainty, Verdict
 from . import idlers, named
 from .case import Case
 from .merge import merge
 from .rules import RULES, Rule, deadlock
 
-HANGS = (Certainty.PROVEN, Certainty.CERTAIN, Certainty.LIKELY)
 _ORDER = tuple(Certainty)
 
 

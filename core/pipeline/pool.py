@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import selectors
-import signal
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from ..errors import WorkerError
 from ..events import WorkerEnded, WorkerStarted
+from ..exits import ended
 from .emitter import Emitter
 from .kit import Kit
 from .spec import WorkerSpec
@@ -188,19 +188,9 @@ class Pool:
         batch = worker.busy_with
         doing = f"chunks {batch[0]} to {batch[-1]} in its hands" if batch is not None else "nothing to do"
         return WorkerError(
-            f"{worker.role} (PID {worker.pid}) {ending(worker.end_of())} with {doing}",
+            f"{worker.role} (PID {worker.pid}) {ended(worker.end_of())} with {doing}",
             hint="What was embedded is kept: cvdebug resume goes on from there.",
         )
-
-
-def ending(exit_code: int) -> str:
-    """How a process ended, in words."""
-    if exit_code >= 0:
-        return f"ended with exit code {exit_code}"
-    try:
-        return f"was ended by {signal.Signals(-exit_code).name}"
-    except ValueError:
-        return f"was ended by signal {-exit_code}"
 
 
 def batches(indices: Indices, size: int) -> Iterator[Indices]:

@@ -11,45 +11,39 @@ import fcntl
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Sequence
 
 from ..observe import proc
-from .guardian import descendants
+from .guarded import END_DEADLINE_S, Guarded
 from .signals import send
-from .tree import END_DEADLINE_S, GUARDIAN
 
 LINE_BYTES = 4000  # longer lines come in pieces
 # What is kept between two calls of `lines`: as bytes, and as lines.
 KEPT_BYTES, KEPT_LINES = 1 << 16, 1_000
 # A flood is slowed down to a pipe's fill in so many seconds, or reading it would take a core.
 _PIPE_BYTES, _PAUSE_S = 1 << 18, 0.01
-_POLL_S = 0.0005
 
 
 class Captured:
-    """A command that runs from the moment of construction. `close` ends it, with everything below it."""
+    """A command that runs from the moment of construction. `close` ends it, with everything below it.
+
+    `pid` is the command's, 0 when it could not be started: why not is in its output then.
+    """
 
     def __init__(self, arguments: Sequence[str]) -> None:
         self.arguments = tuple(arguments)
-        life, self._life = os.pipe()
         self._output, output = os.pipe()
         with contextlib.suppress(OSError):  # a limit of the system: a smaller pipe does as well
             fcntl.fcntl(self._output, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-        self._guardian = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(GUARDIAN), str(life), "", "--", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            pass_fds=(life,),
-            start_new_session=True,
-        )
-        os.close(life)
+        self._guarded = Guarded(arguments, stdin=subprocess.DEVNULL, output=output)
         os.close(output)
-        self._pid = self._start_ticks = 0
+        self._guardian = self._guarded.process
+        self.pid = self._guarded.pid()
+        found = proc.snapshot([self.pid]).get(self.pid)
+        self._start_ticks = found.start_ticks if found else 0
         self._chunks: deque[bytes] = deque()
         self._held_bytes = 0
         self._left_out = 0
@@ -57,18 +51,6 @@ class Captured:
         self._lock = threading.Lock()
         self._reader = threading.Thread(target=self._read, daemon=True, name="output")
         self._reader.start()
-
-    @property
-    def pid(self) -> int:
-        """The command's PID; waits until it is there. 0 when it has already ended."""
-        while not self._pid and self._guardian.poll() is None:
-            if children := _children(self._guardian.pid):
-                self._pid = children[0]  # the others are orphans that it adopted
-                found = proc.snapshot([self._pid]).get(self._pid)
-                self._start_ticks = found.start_ticks if found else 0
-            else:
-                time.sleep(_POLL_S)
-        return self._pid
 
     @property
     def exit_code(self) -> int | None:
@@ -100,8 +82,8 @@ class Captured:
 
     def end(self, by: signal.Signals, *, grace_s: float) -> int:
         """Asks the command to end, and after `grace_s` ends whatever is left of its tree; the exit code."""
-        if self._guardian.poll() is None and (pid := self.pid):
-            send(pid, self._start_ticks, by)
+        if self._guardian.poll() is None:
+            send(self.pid, self._start_ticks, by)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._guardian.wait(grace_s)
         self.close()
@@ -109,14 +91,7 @@ class Captured:
 
     def close(self) -> None:
         """Ends the whole tree and waits until the last of it is gone. May be called more than once."""
-        if self._life >= 0:
-            os.close(self._life)
-            self._life = -1
-        try:
-            self._guardian.wait(END_DEADLINE_S)
-        except subprocess.TimeoutExpired:  # a process in uninterruptible sleep: nobody can end it now
-            self._guardian.kill()
-            self._guardian.wait()
+        self._guarded.end()
 
     def _read(self) -> None:
         """Reads until nobody can write any more."""
@@ -134,17 +109,6 @@ class Captured:
             if len(data) >= _PIPE_BYTES // 4:
                 time.sleep(_PAUSE_S)
         os.close(self._output)
-
-
-def _children(pid: int) -> list[int]:
-    """The children of a process, the oldest first; those of its first thread, for it has no other."""
-    try:
-        with open(f"/proc/{pid}/task/{pid}/children", "rb") as file:
-            return [int(child) for child in file.read().split()]
-    except FileNotFoundError:  # a kernel without CONFIG_PROC_CHILDREN, or it is gone
-        return sorted(descendants(pid))
-    except OSError:
-        return []
 
 
 def _last_written(line: bytes) -> bytes:

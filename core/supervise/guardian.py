@@ -2,11 +2,11 @@
 
     python -I -S guardian.py LIFE_FD PASS_FD[,PASS_FD...] -- COMMAND...
 
-It is the subreaper of everything below it and reads LIFE_FD, a pipe whose only write end the observer holds. At its
-end-of-file, on SIGTERM, or when the command ends, it kills and reaps descendants until none is left, and then exits
-with the command's exit code (128+N after signal N). The usual parent-death signal does not do: it follows the thread
-that forked, is lost at each fork and does not reach past a fork server. No third-party import: it must start in
-milliseconds and have nothing in it that can break.
+It is the subreaper of everything below it and listens to LIFE_FD, a socket whose other end only the observer holds, and
+on which it says the command's PID in a line. At its end-of-file, on SIGTERM, or when the command ends, it kills and
+reaps descendants until none is left, and then exits with the command's exit code (128+N after signal N). The usual
+parent-death signal does not do: it follows the thread that forked, is lost at each fork and does not reach past a fork
+server. No third-party import: it must start in milliseconds and have nothing in it that can break.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ import sys
 import time
 
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
-CANNOT_START = 127
+# What a shell gives for a command that cannot be run, and for one that is not there.
+NOT_RUNNABLE, NOT_FOUND = 126, 127
 
 
 def descendants(root: int) -> list[int]:
@@ -88,7 +89,10 @@ def main(arguments: list[str]) -> int:
         subject = subprocess.Popen(command, pass_fds=passed, start_new_session=True)
     except OSError as error:
         sys.stderr.write(f"{command[0]}: {error.strerror}\n")
-        return CANNOT_START
+        is_there = "/" in command[0] and os.path.exists(command[0])
+        return NOT_FOUND if isinstance(error, FileNotFoundError) and not is_there else NOT_RUNNABLE
+    with contextlib.suppress(OSError):  # the observer is gone already
+        os.write(life, b"%d\n" % subject.pid)
     for fd in passed:
         os.close(fd)
     statuses: dict[int, int] = {}

@@ -9,21 +9,23 @@ import signal
 import time
 from collections.abc import Mapping
 
+from ..commands import Kill
+from ..events import Signalled
 from ..observe import proc
-
-
-def name(number: int) -> str:
-    """What a signal is called."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 def send(pid: int, start_ticks: int, number: signal.Signals) -> str:
     """Sends a signal to the process with this start time (clock ticks since boot); why not, empty when it arrived."""
     with contextlib.ExitStack() as handles:
         return _send(pid, start_ticks, number, handles)[1]
+
+
+def answer(command: Kill, starts: Mapping[int, int]) -> Signalled:
+    """Signals a process of a tree, start times by PID, and no other; what became of it."""
+    trouble = "it is not in the tree, or has ended"
+    if starts.get(command.pid) == command.start_ticks:
+        trouble = send(command.pid, command.start_ticks, command.signal)
+    return Signalled(pid=command.pid, signal=command.signal.name, trouble=trouble)
 
 
 def kill(processes: Mapping[int, int], *, deadline_s: float) -> dict[int, str]:

@@ -1,8 +1,4 @@
-"""Starts a subject below a guardian, and ends and reaps the whole tree.
-
-The observer never forks by itself (subprocess executes at once) and is no subreaper: whatever else it starts, the
-embedded server above all, never lands in this tree.
-"""
+"""Starts a subject below a guardian, and ends and reaps the whole tree, after a killed guardian too."""
 
 from __future__ import annotations
 
@@ -10,14 +6,12 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-GUARDIAN = Path(__file__).with_name("guardian.py")
-END_DEADLINE_S = 5.0
+from .guarded import END_DEADLINE_S, Guarded
 
 
 class Tree:
@@ -37,20 +31,18 @@ class Tree:
         keep_open: Sequence[int] = (),
     ) -> None:
         """Starts `command`; `keep_open` descriptors live as long as the guardian does (a lock, say)."""
-        life_read, self._life = os.pipe()
         self.events_fd, events_write = os.pipe()
         line = [word.replace("{events}", str(events_write)) for word in command]
-        self._guardian = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(GUARDIAN), str(life_read), str(events_write), "--", *line],
+        self._guarded = Guarded(
+            line,
             stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=output,
-            env=dict(environment),
-            pass_fds=(life_read, events_write, *keep_open),
-            start_new_session=True,
+            output=output,
+            environment=dict(environment),
+            passed=[events_write],
+            kept=keep_open,
         )
-        os.close(life_read)
         os.close(events_write)
+        self._guardian = self._guarded.process
         self.exit_fd = os.pidfd_open(self._guardian.pid)
         self.subject_pid = 0  # the subject says it in its first event
         self._send(stdin)
@@ -70,14 +62,7 @@ class Tree:
 
     def end(self) -> None:
         """Ends the whole tree and waits until the last of it is reaped. May be called more than once."""
-        if self._life >= 0:
-            os.close(self._life)
-            self._life = -1
-        try:
-            self._guardian.wait(END_DEADLINE_S)
-        except subprocess.TimeoutExpired:  # a process in uninterruptible sleep: nobody can end it now
-            self._guardian.kill()
-            self._guardian.wait()
+        self._guarded.end()
         if self._guardian.returncode < 0:
             self._end_orphans()
 

@@ -22,11 +22,12 @@ from .place import Place
 
 CVDEBUG = (sys.executable, "-P", "-m", "cvdebug.tui")
 MINIMAL = (sys.executable, "-m", "tests.bench.minimal_app")
-ROUNDS = 12
-FIRST_S, MINIMAL_LIMIT, KEY_S, CPU_LIMIT, QUIT_S = 0.4, 2.0, 0.1, 0.08, 0.5
+SIZES = ((120, 40), (160, 50))
+ROUNDS, RUNS, QUITS = 12, 2, 6
+FIRST_S, MINIMAL_LIMIT, KEY_S, CPU_LIMIT, CROWD_LIMIT, QUIT_S = 0.4, 2.0, 0.1, 0.08, 0.3, 0.5
 CROWD = (100, 10)  # processes, threads of each
 KEYS, KEY_EVERY_S = 60, 0.15
-IDLE_S = 10.0
+SETTLE_S, IDLE_S = 10.0, 8.0
 RUN_S = 300.0
 HUNG = ("--cvs", "40", "--parallelism", "on")
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -35,16 +36,16 @@ _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 def measure(place: Place, options: Options) -> Iterator[Figure]:
     """Each on a terminal of its own."""
     yield from first_frame(place)
-    yield from keys(place)
-    yield from costs(place, options)
+    yield from crowded(place)
+    yield from costs(place)
     yield from quitting(place)
 
 
 @contextmanager
-def shown(place: Place, command: Sequence[str]) -> Iterator[Raw]:
-    """A command on a terminal of 140 columns; killed at the end, if it is still there."""
+def shown(place: Place, command: Sequence[str], size: tuple[int, int] = SIZES[0]) -> Iterator[Raw]:
+    """A command on a terminal of this size; killed at the end, if it is still there."""
     environment = {**place.environment(), "TERM": "xterm-256color", "COLORTERM": "truecolor"}
-    with Raw(command, environment, size=(140, 45)) as raw:
+    with Raw(command, environment, size=size) as raw:
         yield raw
 
 
@@ -83,15 +84,16 @@ def first(place: Place, command: Sequence[str], words: Sequence[bytes]) -> list[
     return times
 
 
-# keys
+# a crowd
 
 
-def keys(place: Place) -> Iterator[Figure]:
-    """A key that moves the cursor, while a crowd is followed and changes."""
+def crowded(place: Place) -> Iterator[Figure]:
+    """A key that moves the cursor, while a crowd is followed and changes; and what all of that costs."""
     with running("crowd.py", *map(str, CROWD)) as program, shown(place, [*CVDEBUG, "attach", str(program.pid)]) as raw:
         raw.expect(f"{CROWD[0] * CROWD[1]:,}".encode())
         raw.send(b"3")  # to the processes
         times = [press(raw, b"\x1b[B" if number % 40 < 20 else b"\x1b[A") for number in range(KEYS)]
+        share = cpu_share(raw, IDLE_S)
         raw.send(b"q")
         raw.ended()
     for name, value in (
@@ -99,15 +101,15 @@ def keys(place: Place) -> Iterator[Figure]:
         ("p95", sorted(times)[int(0.95 * KEYS)]),
         ("max", max(times)),
     ):
-        aim = Aim(1, False) if name == "p95" else Aim()
+        aim = Aim() if name == "median" else Aim(1, False)
         yield Figure(f"app, a key among 1,000 threads, {name}", f"{1000 * value:.0f} ms", "100 ms", value / KEY_S, aim)
+    yield _cost("app, CPU among 1,000 threads", [share], CROWD_LIMIT)
 
 
 def press(raw: Raw, key: bytes) -> float:
     """Seconds from a key to the first bytes after it. Those may be of a tick, four of which come a second: the times
     are at most a little too good."""
-    quiet_until_s = time.monotonic() + KEY_EVERY_S
-    raw.until(lambda: time.monotonic() > quiet_until_s)
+    wait(raw, KEY_EVERY_S)
     before = len(raw.output)
     pressed_s = raw.send(key)
     return raw.until(lambda: len(raw.output) > before) - pressed_s
@@ -116,34 +118,63 @@ def press(raw: Raw, key: bytes) -> float:
 # costs
 
 
-def costs(place: Place, options: Options) -> Iterator[Figure]:
+def costs(place: Place) -> Iterator[Figure]:
     """CPU of the observer with all its threads: the subject, the server and py-spy are not counted."""
-    dsn = place.database("app")
-    shares = []
-    for _ in range(options.index_rounds):
-        with shown(place, [*CVDEBUG, "run", "--dsn", dsn]) as raw:
-            raw.expect(b"cleanup")
-            before = cpu_s(raw.process.pid), time.monotonic()
-            raw.expect(b"completed", deadline_s=RUN_S)
-            shares.append((cpu_s(raw.process.pid) - before[0]) / (time.monotonic() - before[1]))
-            raw.send(b"q")
-            raw.ended()
-    yield _cost("app, CPU on a default run", shares)
-    with shown(place, [*CVDEBUG, "run", "--dsn", dsn, *HUNG]) as raw:
-        raw.expect(b"proven deadlock")
-        settle_s = time.monotonic() + 2.0
-        raw.until(lambda: time.monotonic() > settle_s)
-        before = cpu_s(raw.process.pid), time.monotonic()
-        raw.until(lambda: time.monotonic() > before[1] + IDLE_S)
-        share = (cpu_s(raw.process.pid) - before[0]) / (time.monotonic() - before[1])
+    for size in SIZES:
+        columns = f"{size[0]}x{size[1]}"
+        yield _cost(f"app, CPU on a default run, {columns}", [default_run(place, size) for _ in range(RUNS)])
+        share, bytes_per_s = held_hang(place, size)
+        yield _cost(f"app, CPU on a hang that is held, {columns}", [share])
+        yield Figure(
+            f"app, bytes drawn a second on a hang that is held, {columns}",
+            f"{bytes_per_s:,.0f}",
+            f"{size[0] * size[1]:,} cells",
+            bytes_per_s / (size[0] * size[1]),
+        )
+
+
+def default_run(place: Place, size: tuple[int, int]) -> float:
+    """From the first frame to the end of the run."""
+    with shown(place, [*CVDEBUG, "run", "--dsn", place.database("app")], size) as raw:
+        raw.expect(b"cleanup")
+        share = cpu_share(raw, RUN_S, b"completed")
         raw.send(b"q")
         raw.ended()
-    yield _cost("app, CPU on a hang that is held", [share])
+    return share
 
 
-def _cost(name: str, shares: Sequence[float]) -> Figure:
+def held_hang(place: Place, size: tuple[int, int]) -> tuple[float, float]:
+    """CPU, and bytes to the terminal a second, when nothing moves any more."""
+    with shown(place, [*CVDEBUG, "run", "--dsn", place.database("app"), *HUNG], size) as raw:
+        raw.expect(b"proven deadlock")
+        wait(raw, SETTLE_S)
+        before = len(raw.output)
+        share = cpu_share(raw, IDLE_S)
+        drawn = len(raw.output) - before
+        raw.send(b"q")
+        raw.ended()
+    return share, drawn / IDLE_S
+
+
+def cpu_share(raw: Raw, most_s: float, word: bytes = b"") -> float:
+    """The part of one core that the command uses, for so long, or until the word comes: then it must come."""
+    used_s, began_s = cpu_s(raw.process.pid), time.monotonic()
+    if word:
+        raw.expect(word, deadline_s=most_s)
+    else:
+        wait(raw, most_s)
+    return (cpu_s(raw.process.pid) - used_s) / (time.monotonic() - began_s)
+
+
+def wait(raw: Raw, span_s: float) -> None:
+    """Reads for so long."""
+    end_s = time.monotonic() + span_s
+    raw.until(lambda: time.monotonic() > end_s, deadline_s=span_s + 1)
+
+
+def _cost(name: str, shares: Sequence[float], limit: float = CPU_LIMIT) -> Figure:
     words = spread([100 * share for share in shares], "{:.1f}", " %")
-    return Figure(name, words, f"{CPU_LIMIT:.0%} of a core", statistics.median(shares) / CPU_LIMIT, Aim(1, False))
+    return Figure(name, words, f"{limit:.0%} of a core", statistics.median(shares) / limit, Aim(1, False))
 
 
 def cpu_s(pid: int) -> float:
@@ -158,7 +189,7 @@ def cpu_s(pid: int) -> float:
 def quitting(place: Place) -> Iterator[Figure]:
     """From q to the end of the process, with a worker that is blocked for ever; with the embedded server too."""
     times = []
-    for _ in range(ROUNDS):
+    for _ in range(QUITS):
         with shown(place, [*CVDEBUG, "run", *HUNG]) as raw:
             raw.expect(b"proven deadlock")
             pressed_s = raw.send(b"q")

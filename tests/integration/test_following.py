@@ -3,105 +3,28 @@
 from __future__ import annotations
 
 import os
-import queue
 import select
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 from cvdebug.core import events as ev
 from cvdebug.core import journal
-from cvdebug.core.commands import Cancel, Command, Dump, Fix, Kill, Propose
+from cvdebug.core.commands import Dump, Fix, Kill, Propose
 from cvdebug.core.errors import UsageError
 from cvdebug.core.following import Following
 from cvdebug.core.model import Strategy
 from cvdebug.core.observe import permissions, proc
-from cvdebug.core.state import RunState, fold
 from cvdebug.core.supervise.captured import KEPT_LINES, LINE_BYTES, Captured
 
 from tests.programs import running, until
 
+from .listening import DEADLINE_S, Listener, captured, followed, hangs
 from .looking import cvdebug, started, terminal
 
-DEADLINE_S = 20.0
 LOOPS = "print('ready', flush=True)\nwhile True: time.sleep(0.05)"
-E = TypeVar("E", bound=ev.Event)
-
-
-class Listener:
-    """Iterates a source in a thread of its own, as the app does; `state` is the fold of what was waited for."""
-
-    def __init__(self, live: Following) -> None:
-        self.live = live
-        self.heard: list[ev.Event] = []
-        self.state = RunState()
-        self._events: queue.SimpleQueue[ev.Event | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._listen, daemon=True)
-        self._thread.start()
-
-    def _listen(self) -> None:
-        try:
-            for event in self.live.events():
-                self._events.put(event)
-        finally:
-            self._events.put(None)
-
-    @property
-    def status(self) -> str:
-        return self.state.status
-
-    def until(self, kind: type[E], what: Callable[[E], object] = lambda event: True) -> E:
-        """The next event of this kind for which `what` is true."""
-        end_s = time.monotonic() + DEADLINE_S
-        while True:
-            event = self._events.get(timeout=max(0.01, end_s - time.monotonic()))
-            assert event is not None, f"it is over; heard: {[type(each).__name__ for each in self.heard]}"
-            self.heard.append(event)
-            self.state = fold(self.state, event)
-            if isinstance(event, kind) and what(event):
-                return event
-
-    def send(self, command: Command) -> None:
-        self.live.send(command)
-
-    def leave(self) -> ev.RunFinished:
-        """Leaves; how that ended."""
-        self.send(Cancel())
-        return self.end()
-
-    def end(self) -> ev.RunFinished:
-        finished = self.until(ev.RunFinished)
-        self._thread.join(DEADLINE_S)
-        assert not self._thread.is_alive()
-        return finished
-
-
-@contextmanager
-def followed(pid: int, record: Path | None = None) -> Iterator[Listener]:
-    listener = Listener(Following(pid, record=record))
-    try:
-        yield listener
-    finally:
-        listener.send(Cancel())
-
-
-@contextmanager
-def captured(*command: str) -> Iterator[Listener]:
-    runs = Captured(command)
-    listener = Listener(Following(runs.pid, command=runs))
-    try:
-        yield listener
-    finally:
-        runs.close()
-
-
-def hangs(event: ev.VerdictReached) -> bool:
-    return event.certainty in ("proven", "certain", "likely")
 
 
 # what is seen
@@ -230,6 +153,15 @@ def test_stacks_are_read_when_asked() -> None:
         assert "does not belong to this tree" in seen.until(ev.StacksRead, lambda event: event.asked).trouble
 
 
+def test_a_hang_stands_while_its_native_stacks_are_read() -> None:
+    with running("hangs.py", "queue-join-before-drain") as program, followed(program.pid) as seen:
+        seen.until(ev.Stuck)
+        seen.send(Dump(program.pid, native=True))
+        assert seen.until(ev.StacksRead, lambda event: event.asked).native
+        assert seen.leave().exit_code == 3
+    assert not [event for event in seen.heard if isinstance(event, ev.Unstuck | ev.VerdictWithdrawn)]
+
+
 def test_only_processes_of_the_tree_get_signals() -> None:
     with started(LOOPS) as program, started(LOOPS) as other, followed(program.pid) as seen:
         seen.until(ev.TreeSampled)
@@ -292,10 +224,21 @@ def test_a_commands_output_and_exit_code_are_ours() -> None:
     said = "\n".join(event.text for event in seen.heard if isinstance(event, ev.Log) and event.origin == "output")
     assert said.splitlines() == ["in: ''", "err"]
     with captured("true") as seen:
+        assert seen.until(ev.Attached).pid > 1
         assert seen.end().exit_code == 0
     with captured("sh", "-c", "kill -USR1 $$") as seen:
         finished = seen.end()
     assert (finished.exit_code, "SIGUSR1" in finished.what) == (128 + signal.SIGUSR1, True)
+
+
+def test_what_cannot_be_run_gives_the_code_of_a_shell(tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    script.write_text("echo no first line says who reads this")
+    script.chmod(0o755)
+    for command, code in ((str(script), 126), (str(tmp_path / "nothing"), 127), ("no-such-command-anywhere", 127)):
+        with captured(command) as seen:
+            assert seen.end().exit_code == code
+        assert any(event.text.startswith(f"{command}: ") for event in seen.heard if isinstance(event, ev.Log))
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,11 @@ import pytest
 from cvdebug.core import events as ev
 from cvdebug.core import journal
 from cvdebug.core import scenario as scenarios
+from cvdebug.core.backing import Backing
 from cvdebug.core.commands import Cancel, Dump, Fix, Kill, Propose
 from cvdebug.core.database.connection import connect
 from cvdebug.core.database.embedded import EmbeddedServer
+from cvdebug.core.errors import DatabaseError
 from cvdebug.core.model import Strategy
 from cvdebug.core.session import Request, Session
 from cvdebug.core.settings import resolve
@@ -186,6 +188,8 @@ def test_a_refused_fix_leaves_the_hang_to_the_next_one(story: Story) -> None:
     assert [event.strategy for event in started] == [Strategy.RELEASE]
     assert story.state.status == "completed"
     assert story.state.verdicts == {}
+    assert not story.state.proposals
+    assert not story.state.refusals
     assert story.state.processes == {}
 
 
@@ -222,6 +226,30 @@ def test_a_killed_worker_is_answered_and_the_run_says_what_became_of_it(
     assert run.state.finished is not None
     assert run.state.finished.outcome == "failed"
     assert run.state.finished.what
+
+
+@pytest.mark.slow
+def test_a_server_that_refuses_to_end_a_session_leaves_the_hang_to_be_fixed(
+    home: Path, new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(home, new_database(), "db-locked", cvs=20)
+
+    def refuse(*_: object) -> None:
+        monkeypatch.undo()
+        monkeypatch.setenv("CVDEBUG_HOME", str(home))
+        raise DatabaseError("the server refuses", hint="Ask its owner")
+
+    monkeypatch.setattr(Backing, "end_session", refuse)
+
+    def react(event: ev.Event) -> None:
+        if isinstance(event, ev.Held | ev.FixRefused):
+            run.session.send(Fix(Strategy.UNBLOCK, yes=True))
+
+    run.play(react)
+    (refused,) = run.all(ev.FixRefused)
+    assert (refused.reason, refused.proposed) == ("the server refuses. Ask its owner", False)
+    assert len(list(run.all(ev.Held))) == len(list(run.all(ev.FixStarted))) == 1
+    assert run.state.status == "completed"
 
 
 @pytest.mark.slow

@@ -87,11 +87,15 @@ class Raw:
         assert self.process.returncode is not None
         return self.process.returncode
 
-    def read(self, wait_s: float) -> bool:
+    def sip(self, count: int) -> bool:
+        """Reads no more than so many bytes of what is there."""
+        return self.read(0.0, most=count)
+
+    def read(self, wait_s: float, *, most: int = 65536) -> bool:
         """Reads what is there within that time; whether there was something."""
         if not select.select([self._master], [], [], wait_s)[0]:
             return False
-        piece = os.read(self._master, 65536)
+        piece = os.read(self._master, most)
         self.output += piece
         if QUESTION in piece:
             self.send(ANSWER)

@@ -12,6 +12,7 @@ from typing import Any
 from cvdebug.core import events as ev
 from cvdebug.core.commands import Cancel, Command
 from cvdebug.tui.app import CvdebugApp
+from cvdebug.tui.scene import Kind
 from textual.pilot import Pilot
 
 DEADLINE_S = 10.0
@@ -43,7 +44,7 @@ class Feed:
     """An opening on events; `opened` are its sources, `asked` what was to be changed each time it was opened again."""
 
     name = "test"
-    repeatable = True
+    kind: Kind = "run"
 
     def __init__(self, events: Iterable[ev.Event] = ()) -> None:
         self._events = list(events)
@@ -81,7 +82,8 @@ class Stage:
 
     async def feed(self, *events: ev.Event) -> None:
         """More happens, and is shown."""
-        self.app.bridge._queue.extend(events)
+        for event in events:
+            self.app.bridge.hear(event)
         await self.tick()
 
     async def tick(self) -> None:
@@ -104,7 +106,12 @@ class Stage:
 
 @asynccontextmanager
 async def stage(
-    events: Iterable[ev.Event] = (), *, size: str | tuple[int, int] = "wide", now: float = START, **options: Any
+    events: Iterable[ev.Event] = (),
+    *,
+    size: str | tuple[int, int] = "wide",
+    now: float = START,
+    notifications: bool = True,
+    **options: Any,
 ) -> AsyncIterator[Stage]:
     """An app that was fed `events`; `now` is what its clock says, in seconds since the epoch."""
     given = list(events)
@@ -112,7 +119,8 @@ async def stage(
     shown: list[Stage] = []
     app = CvdebugApp(feed, clock=lambda: shown[0].now if shown else now, ticks_per_s=0, **options)
     try:
-        async with app.run_test(size=SIZES[size] if isinstance(size, str) else size, notifications=True) as pilot:
+        cells = SIZES[size] if isinstance(size, str) else size
+        async with app.run_test(size=cells, notifications=notifications) as pilot:
             show = Stage(app, pilot, feed)
             show.now = now
             shown.append(show)

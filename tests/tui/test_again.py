@@ -12,6 +12,7 @@ from cvdebug.core.commands import Cancel
 from cvdebug.core.errors import UsageError
 from cvdebug.tui.bridge import Open
 from cvdebug.tui.opening import Opening
+from cvdebug.tui.scene import Kind
 
 from . import events
 from .notes import notes
@@ -121,7 +122,8 @@ class Refusing(Feed):
 class Broken:
     """An opening that fails when it is opened."""
 
-    name, repeatable = "broken", True
+    name = "broken"
+    kind: Kind = "run"
 
     @property
     def open(self) -> Open:
@@ -158,12 +160,35 @@ async def test_what_is_no_run_of_ours_cannot_be_repeated_and_says_so() -> None:
 
 
 @pytest.mark.slow
-async def test_a_proven_deadlock_is_said_once_and_an_old_one_never() -> None:
-    async with stage(events.hang(), size="narrow") as show:
+async def test_a_proven_deadlock_that_is_not_in_sight_is_said_once_and_an_old_one_never() -> None:
+    async with stage(events.running(), size="narrow") as show:
+        await show.press("1")
+        await show.feed(*events.hang())
         assert notes(show).count("Proven deadlock: ") == 1
-        assert "Press f to fix it, e to explain it." in notes(show)
-    async with stage(events.hang(), size="narrow", now=START + 86_400) as show:
-        assert "Press f to fix it" not in notes(show)
+        assert "f fixes it, e explains it." in notes(show)
+        await show.press("question_mark")
+        assert notes(show) == "", "it would cover what is opened"
+    async with stage(events.running(), size="wide") as show:
+        await show.feed(*events.hang())
+        assert notes(show) == "", "the verdict is in sight"
+    async with stage(events.running(), size="narrow", now=START + 86_400) as show:
+        await show.press("1")
+        await show.feed(*events.hang())
+        assert "Proven deadlock" not in notes(show)
+
+
+@pytest.mark.slow
+async def test_of_a_recording_nothing_is_offered_that_would_need_it_to_live() -> None:
+    async with stage(events.hang(), size="wide") as show:
+        assert "f fixes it" in show.text
+        show.source.kind = "recording"
+        await show.tick()
+        footer = show.lines[-1]
+        assert not any(f" {label}" in footer for label in ("fix", "parallelism", "run again", "dump"))
+        assert "f fixes it" not in show.text
+        assert "[p]" not in show.lines[1]
+        await show.press("f")
+        assert "This is a recording" in notes(show)
 
 
 @pytest.mark.slow

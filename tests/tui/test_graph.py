@@ -38,7 +38,7 @@ async def test_escape_and_the_same_key_close_it() -> None:
 async def test_a_click_on_a_thread_leads_to_it() -> None:
     async with stage(events.hang(), size="medium") as show:
         await opened(show)
-        y = next(n for n, line in enumerate(show.lines) if "MainThread 4100" in line)
+        y = next(n for n, line in enumerate(show.lines) if "main thread 4100" in line)
         await show.pilot.click(offset=(40, y))
         await show.tick()
         assert show.app.screen is show.app.main

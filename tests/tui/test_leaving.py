@@ -11,6 +11,7 @@ from cvdebug.core.run_report import markdown
 from cvdebug.core.state import RunState, fold
 
 from . import events
+from .recorded import folded, recorded
 from .stage import stage
 
 HOSTILE = "[/red] \x1b[31m\x07 `ticks` ``` \u202e end"
@@ -76,3 +77,9 @@ def test_the_report_fences_what_the_machine_said() -> None:
     assert report.splitlines().count("````text") == report.splitlines().count("````") == 1
     for line in said.evidence:
         assert line in report
+
+
+def test_the_report_of_a_fixed_run_tells_what_it_hung_on() -> None:
+    report = markdown(folded(recorded("deadlock-and-fix")), command="cvdebug run")
+    assert "## Verdict: rayon-fork-deadlock, proven; it was so, and is over" in report
+    assert "fixed by serial" in report

@@ -91,7 +91,7 @@ async def test_of_a_tree_that_is_followed_the_top_line_says_pid_and_command() ->
         assert "3 processes, 4 threads" in show.lines[1]
         assert "TOKENIZERS_PARALLELISM" not in "".join(show.lines[:2])
         assert "recording" not in show.text
-        show.source.name = "recording"
+        show.source.kind = "recording"
         await show.tick()
         assert "● recording" in show.lines[1]
 

@@ -44,7 +44,7 @@ async def test_the_stack_of_a_process_is_that_of_its_main_thread() -> None:
     async with stage(events.hang(), size="wide", now=START + 10) as show:
         look_at(show, WORKER_1)
         await show.tick()
-        for text in ("✗ dead  MainThread 4101", "of PID 4101 worker 1", "nobody could wake it", "innermost first",
+        for text in ("✗ dead  main thread 4101", "of PID 4101 worker 1", "nobody could wake it", "innermost first",
                      "◦ native  rayon_core::latch::LockLatch::wait", "● python  encode_batch", "tokenizer.py:88",
                      "with native frames"):  # fmt: skip
             assert text in show.text, text

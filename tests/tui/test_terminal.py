@@ -145,6 +145,11 @@ def test_older_terminals_are_good_enough(command: Command, term: str) -> None:
 
 # what needs no tmux
 
+each_signal = pytest.mark.parametrize(
+    "number",
+    [signal.SIGTERM, *(pytest.param(number, marks=pytest.mark.slow) for number in (signal.SIGHUP, signal.SIGINT))],
+)
+
 
 def test_a_hang_is_named_and_ctrl_c_ends_everything(command: Command) -> None:
     with opened(command, "--parallelism", "on") as raw:
@@ -157,10 +162,7 @@ def test_a_hang_is_named_and_ctrl_c_ends_everything(command: Command) -> None:
         assert "PROVEN  rayon-fork-deadlock" in raw.output.decode()
 
 
-@pytest.mark.parametrize(
-    "number",
-    [signal.SIGTERM, *(pytest.param(number, marks=pytest.mark.slow) for number in (signal.SIGHUP, signal.SIGINT))],
-)
+@each_signal
 def test_a_signal_ends_everything_and_leaves_the_terminal_sane(command: Command, number: signal.Signals) -> None:
     with opened(command, "--parallelism", "on") as raw:
         raw.expect(b"proven deadlock")
@@ -169,7 +171,7 @@ def test_a_signal_ends_everything_and_leaves_the_terminal_sane(command: Command,
         assert_sane(raw)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@each_signal
 def test_a_signal_before_the_first_frame_leaves_the_terminal_sane(command: Command, number: signal.Signals) -> None:
     with opened(command) as raw:
         raw.expect(ENTERED)
@@ -177,6 +179,50 @@ def test_a_signal_before_the_first_frame_leaves_the_terminal_sane(command: Comma
         assert raw.ended() == 128 + number
         assert raw.modes == raw.modes_before
         assert raw.output.rindex(b"\x1b[?1049l") > raw.output.rindex(ENTERED)
+
+
+def test_ctrl_z_before_the_first_frame_waits_until_the_screen_can_be_left(command: Command) -> None:
+    with opened(command) as raw:
+        raw.expect(ENTERED)
+        raw.send(b"\x1a")
+        raw.expect(b"\x1b[?1049l")
+        assert until(lambda: Path(f"/proc/{raw.process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+        assert raw.modes == raw.modes_before
+        raw.process.send_signal(signal.SIGCONT)
+        raw.expect(b"cleanup")
+        raw.send(b"\x03")
+        assert raw.ended() == 130
+        assert_sane(raw)
+
+
+def test_a_terminal_without_a_size_is_calm_and_has_80_columns(command: Command) -> None:
+    with Raw([*CVDEBUG, "run", *SMALL, "--parallelism", "on"], command.environment, size=(0, 0)) as raw:
+        raw.expect(b"proven deadlock", b"\x1b[24;1H")
+        assert b"\x1b[25;1H" not in raw.output
+        assert len(raw.output) < 300_000
+        raw.send(b"\x03")
+        assert raw.ended(3.0) == 3
+        assert_sane(raw)
+
+
+@pytest.mark.slow
+def test_a_terminal_that_reads_slowly_is_left_all_the_same(command: Command) -> None:
+    before = journals(command)
+    with opened(command, "--parallelism", "on") as raw:
+        raw.expect(b"cv-pipeline")
+        journal = until(lambda: journals(command) - before).pop()
+        until(lambda: b"rayon-fork-deadlock" in journal.read_bytes())
+        for width in range(80, 180):
+            raw.resize(width, 50)
+            raw.sip(64)
+        raw.send(b"q")
+        while raw.process.poll() is None:
+            raw.sip(64)
+            time.sleep(0.02)  # slower than it writes
+        while raw.read(0.1):
+            pass
+        assert raw.modes == raw.modes_before
+        assert b"\x1b[?1049l" in raw.output
 
 
 @pytest.mark.slow
@@ -268,6 +314,7 @@ threading.Thread(target=shout, daemon=True).start()
 """
 
 
+@pytest.mark.slow
 def test_what_libraries_write_does_not_reach_the_screen(command: Command) -> None:
     with opened(command, "--parallelism", "on", program=patched(NOISE)) as raw:
         raw.expect(b"proven deadlock")
@@ -299,17 +346,21 @@ def test_no_color_is_no_colour(command: Command) -> None:
         assert not re.search(rb"\x1b\[[0-9;]*[34]8;[25];", raw.output)
 
 
+def left_to_ci(*values: object) -> object:
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (("no-such-scenario",), b"there is no scenario"),
-        (("--workers", "0"), b"--workers"),
-        (("--parallelism", "yes"), b"only on, off, unset"),
-        (("--fix", "--hold"), b"exclude each other"),
+        left_to_ci(("--workers", "0"), b"--workers"),
+        left_to_ci(("--parallelism", "yes"), b"only on, off, unset"),
+        left_to_ci(("--fix", "--hold"), b"exclude each other"),
         (("--dsn", "postgresql://["), b"cvdebug:"),
-        (("--table", "chunks"), b"schema"),
+        left_to_ci(("--table", "chunks"), b"schema"),
         (("--no-such-flag",), b"No such option"),
-        (("--tour", "--plain"), b"--tour"),
+        left_to_ci(("--tour", "--plain"), b"--tour"),
     ],
 )
 def test_a_usage_error_opens_no_screen(command: Command, arguments: tuple[str, ...], words: bytes) -> None:

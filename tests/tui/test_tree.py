@@ -61,7 +61,7 @@ async def test_processes_and_threads_are_shown_with_state_and_wait() -> None:
         shown = panel(show)
         assert shown[0].split()[:6] == ["Process", "or", "thread", "State", "PID", "CPU"]
         assert "▾ subject" in shown[1]
-        assert "├── MainThread" in shown[2]
+        assert "├── main thread" in shown[2]
         assert "○ waits" in shown[2]
         assert "/100" in shown[2]
         assert "├─▸ 12 threads rayon" in shown[3]

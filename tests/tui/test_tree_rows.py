@@ -80,7 +80,7 @@ def test_a_very_deep_tree_is_arranged_without_recursion() -> None:
     assert len(arrange(*chain, 1, View()).rows) == 5000
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(forests(), st.sets(st.integers(1, 12)), st.sampled_from(SORTS), st.sampled_from(["", "worker", "dead 1", "zz"]))
 def test_every_process_and_thread_is_there_once_below_its_parent(
     forest: Forest, closed: set[int], sort: str, text: str
@@ -101,7 +101,7 @@ def test_every_process_and_thread_is_there_once_below_its_parent(
 # over time
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(forests(), min_size=1, max_size=5), st.data())
 def test_a_model_that_lived_through_much_shows_what_a_fresh_one_would(story: list[Forest], data: st.DataObject) -> None:
     model, now = TreeModel(), 0.0

@@ -23,11 +23,16 @@ def modules(folder: str) -> list[str]:
     return found
 
 
-def imported_by(names: list[str]) -> set[str]:
-    """The top-level packages in sys.modules of a fresh interpreter that imported `names`."""
+def loaded_by(names: list[str]) -> set[str]:
+    """All modules of a fresh interpreter that imported `names`."""
     code = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)\nprint(*sys.modules)"
     run = subprocess.run([sys.executable, "-P", "-c", code, *names], capture_output=True, text=True, check=True)
-    return {name.partition(".")[0] for name in run.stdout.split()}
+    return set(run.stdout.split())
+
+
+def imported_by(names: list[str]) -> set[str]:
+    """The top-level packages that come with `names`."""
+    return {name.partition(".")[0] for name in loaded_by(names)}
 
 
 def test_the_core_never_imports_a_user_interface() -> None:
@@ -49,6 +54,14 @@ def test_following_and_replaying_need_neither_tokenizers_nor_a_database() -> Non
         "tui.replay_command",
     ]
     assert not imported_by([f"cvdebug.{name}" for name in names]) & set(HEAVY)
+
+
+def test_the_first_frame_of_the_app_waits_for_nothing_heavy() -> None:
+    loaded = loaded_by(["cvdebug.tui.quick", "cvdebug.tui.run_commands", "cvdebug.tui.launch", "cvdebug.tui.app"])
+    assert "textual.app" in loaded
+    assert not {name.partition(".")[0] for name in loaded} & {*HEAVY, "psutil", "typer"}
+    eyes = ("cvdebug.core.session", "cvdebug.core.attempt", "cvdebug.core.observe", "cvdebug.core.diagnose")
+    assert not [name for name in loaded if name.startswith(eyes)]
 
 
 def test_the_command_line_starts_without_anything_heavy() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from cvdebug.core.pipeline.pool import batches, ending, shares
+from cvdebug.core.exits import ended
+from cvdebug.core.pipeline.pool import batches, shares
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +28,6 @@ def test_batches_hold_everything_in_order() -> None:
 
 
 def test_an_ending_is_said_in_words() -> None:
-    assert ending(-9) == "was ended by SIGKILL"
-    assert ending(3) == "ended with exit code 3"
-    assert ending(-77) == "was ended by signal 77"
+    assert ended(-9) == "was ended by SIGKILL"
+    assert ended(3) == "ended with exit code 3"
+    assert ended(-77) == "was ended by signal 77"

@@ -16,6 +16,7 @@ from ..text import clean
 from ..widgets.key_bar import Hint, KeyBar
 from ..widgets.prose import Paragraph, Prose
 from ..widgets.rows import Rows
+from .steady import Steady
 
 if TYPE_CHECKING:
     from ..app import CvdebugApp
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 
-class Asking(ModalScreen[Answer]):
+class Asking(ModalScreen[Answer], Steady[Answer]):
     """A box with a title, something to read or choose, and its keys. Escape leaves everything as it is.
 
     Enter comes from whatever has the focus, as `Rows.Chosen`, and ends in `action_confirm`.

@@ -20,13 +20,14 @@ from ..text import clean
 from ..verdict_lines import ranked
 from ..widgets.key_bar import Hint, KeyBar
 from ..widgets.linked import Linked
+from .steady import Steady
 
 if TYPE_CHECKING:
     from ...core.diagnose.card import Card
     from ..app import CvdebugApp
 
 
-class ExplainScreen(ModalScreen[None]):
+class ExplainScreen(ModalScreen[None], Steady[None]):
     """Opens on one class, or on the list of all. Escape goes back to where a person came from."""
 
     app: CvdebugApp

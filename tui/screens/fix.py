@@ -27,6 +27,7 @@ _HINTS = (
     Hint("m", "measure the price", "measure"),
     Hint("esc", "leave it as it is", "leave"),
 )
+_HINTS_OF_TREE = tuple(hint for hint in _HINTS if hint.key != "m")
 
 
 class _Known(NamedTuple):
@@ -51,8 +52,9 @@ class FixScreen(Asking[None]):
     FixScreen #plan { border-top: solid $panel; border-title-color: $primary; }
     """
 
-    def __init__(self) -> None:
-        super().__init__("Fix the hang", _HINTS)
+    def __init__(self, *, followed: bool = False) -> None:
+        """Of a tree that is `followed` there is nothing to measure: nothing is started."""
+        super().__init__("Fix the hang", _HINTS if not followed else _HINTS_OF_TREE)
         self._measuring: dict[Strategy, _Known] = {}
         self._asked: tuple[Strategy, _Known] | None = None
         self._by_hand = False

@@ -21,6 +21,7 @@ from ..text import clean
 from ..widgets.database import Database
 from ..widgets.key_bar import Hint, KeyBar
 from ..widgets.rows import Key, Part, Rows
+from .steady import Steady
 
 if TYPE_CHECKING:
     from ..app import CvdebugApp
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _Shown = tuple[Graph | None, tuple[DatabaseSession, ...], dict[int, str], Size]
 
 
-class GraphScreen(ModalScreen[None]):
+class GraphScreen(ModalScreen[None], Steady[None]):
     """Boxes are processes, with their threads; an arrow leads from who waits to who is waited for."""
 
     app: CvdebugApp

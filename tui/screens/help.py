@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -13,8 +14,10 @@ from textual.widget import Widget
 
 from ..actions import ACTIONS, Action
 from ..keys import cap
+from ..lines import BLANK, Line, entry, plain
 from ..scene import Scene
-from ..widgets.rows import Lines, Part
+from ..widgets.rows import Lines, Rows
+from .steady import Steady
 
 KEY_WIDTH = 9
 SIGNS = (
@@ -26,7 +29,7 @@ SIGNS = (
 )
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(ModalScreen[None], Steady[None]):
     """Scrolls with the arrows; Escape, `?` or `q` closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -51,68 +54,63 @@ class HelpScreen(ModalScreen[None]):
             yield Lines(id="help", cursor=False)
 
     def on_mount(self) -> None:
-        lines = [*_about(self._panel), *_actions(self._scene), *_signs()]
+        self.query_one(Lines).focus()
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.call_after_refresh(self._lay_out)
+
+    def _lay_out(self) -> None:
         shown = self.query_one(Lines)
-        shown.show_lines(lines)
-        shown.focus()
+        if width := shown.scrollable_content_region.width:
+            lines = (*_about(self._panel, width), *_actions(self._scene, width), *_signs(width))
+            shown.show_lines([line.parts for line in lines])
 
 
-def _about(panel: Widget | None) -> Iterator[list[Part]]:
+def _about(panel: Widget | None, width: int) -> Iterator[Line]:
     """What is in focus, in words, and its own keys."""
     if panel is None:
         return
-    yield [(str(getattr(panel, "BORDER_TITLE", "") or type(panel).__name__), "accent")]
-    for text in _paragraph(getattr(panel, "HELP", "") or panel.__doc__ or ""):
-        yield [(f"  {text}", "")]
+    yield plain((str(getattr(panel, "BORDER_TITLE", "") or type(panel).__name__), "accent"))
+    yield from entry(getattr(panel, "HELP", ""), width, lead=("  ", ""))
     for binding in _bindings(panel):
-        yield [(f"  {cap(binding.key):<{KEY_WIDTH}}", "bold"), (binding.tooltip or binding.description, "")]
-    yield []
+        yield from _key(cap(binding.key), binding.tooltip or binding.description, width)
+    yield BLANK
+
+
+def _key(key: str, says: str, width: int, *, possible: bool = True) -> Iterator[Line]:
+    lead = (f"  {key:<{KEY_WIDTH}}", "bold" if possible else "dim")
+    yield from entry(says if possible else f"{says} (not now)", width, lead=lead, tone="" if possible else "dim")
 
 
 def _bindings(panel: Widget) -> Iterable[Binding]:
     """The panel's own keys, those that say what they do."""
     seen = set()
-    for kind in type(panel).__mro__:
+    for kind in (kind for kind in type(panel).__mro__ if issubclass(kind, Rows)):
         for binding in vars(kind).get("BINDINGS", ()):
             if isinstance(binding, Binding) and (binding.tooltip or binding.description) and binding.key not in seen:
                 seen.add(binding.key)
                 yield binding
 
 
-def _actions(scene: Scene) -> Iterator[list[Part]]:
+def _actions(scene: Scene, width: int) -> Iterator[Line]:
     areas: dict[str, list[Action]] = {}
     for action in ACTIONS:
         areas.setdefault(action.area, []).append(action)
     for area, actions in areas.items():
-        yield [(area.capitalize(), "accent")]
+        yield plain((area.capitalize(), "accent"))
         for action in actions:
             possible = action.rank(scene) is not None
-            yield [
-                (f"  {cap(action.key):<{KEY_WIDTH}}", "bold" if possible else "dim"),
-                (f"{action.verb}: {action.says[0].lower()}{action.says[1:]}", "" if possible else "dim"),
-                ("" if possible else "  (not now)", "dim"),
-            ]
-        yield []
-    yield [("Everywhere", "accent")]
+            says = f"{action.verb}: {action.says[0].lower()}{action.says[1:]}"
+            yield from _key(cap(action.key), says, width, possible=possible)
+        yield BLANK
+    yield plain(("Everywhere", "accent"))
     for key, says in (("1-7", "go to a panel"), ("tab", "the next panel"), ("enter", "open what is under the cursor"),
                       ("esc", "close what lies on top")):  # fmt: skip
-        yield [(f"  {key:<{KEY_WIDTH}}", "bold"), (says, "")]
-    yield []
+        yield from _key(key, says, width)
+    yield BLANK
 
 
-def _signs() -> Iterator[list[Part]]:
-    yield [("Signs", "accent")]
+def _signs(width: int) -> Iterator[Line]:
+    yield plain(("Signs", "accent"))
     for sign, says in SIGNS:
-        yield [(f"  {sign:<{KEY_WIDTH + 2}}", "bold"), (says, "")]
-
-
-def _paragraph(text: str, width: int = 74) -> Iterator[str]:
-    """A docstring's first paragraph, or a text, in lines."""
-    line = ""
-    for word in text.strip().split("\n\n")[0].split():
-        if line and len(line) + len(word) >= width:
-            yield line
-            line = ""
-        line = f"{line} {word}".strip()
-    if line:
-        yield line
+        yield from entry(says, width, lead=(f"  {sign:<{KEY_WIDTH + 2}}", "bold"))

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Container
-from textual.screen import Screen
 from textual.theme import Theme
 from textual.widget import Widget
 
@@ -29,6 +28,7 @@ from ..widgets.top_line import TopLine
 from ..widgets.tree import Tree
 from ..widgets.verdict import VerdictView
 from ..words import culprit_verdict, hung
+from .steady import Steady
 
 if TYPE_CHECKING:
     from ..app import CvdebugApp
@@ -37,9 +37,11 @@ if TYPE_CHECKING:
 GRID = (100, 32)
 # From this width on a hang leaves the charts where they are.
 WIDE = 150
+# The class of a screen that lies on top and leaves the panels in sight.
+BESIDE = "-beside"
 
 
-class MainScreen(Screen[None]):
+class MainScreen(Steady[None]):
     """Gives each scene to its panels, and keeps the selection the same in all of them.
 
     Its classes say its shape: `-single` one panel is seen, `-tabs` because there is no room, `-hung` a hang has its
@@ -136,6 +138,15 @@ class MainScreen(Screen[None]):
         frame = self._frames[id]
         return frame.display and frame.front is self._panels[id]
 
+    def sees(self, id: str) -> bool:
+        """Whether a person has this panel before the eyes: what stands there need not be said."""
+        on_top = self.app.screen
+        return (on_top is self or on_top.has_class(BESIDE)) and self._in_sight(id)
+
+    def on_screen_suspend(self) -> None:
+        """Something lies on top now; notes would cover its keys."""
+        self.app.clear_notifications()
+
     # shape
 
     def on_resize(self, event: events.Resize) -> None:
@@ -164,6 +175,8 @@ class MainScreen(Screen[None]):
         return ("charts",) if self.has_class("-hung") and self.app.size.width < WIDE else ()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        if event.widget is not self.focused:
+            return  # the focus has gone on since
         for id, panel in self._panels.items():
             if event.widget is panel or panel in event.widget.ancestors:
                 self.current = id
@@ -210,7 +223,7 @@ class MainScreen(Screen[None]):
         panel = self._panels[self.current]
         within = [panel, *panel.query("*").results()]
         if (first := next((widget for widget in within if widget.can_focus), None)) is not None:
-            first.focus()
+            self.set_focus(first)  # at once: the next key may have been pressed already
 
     # one selection
 

@@ -10,6 +10,8 @@ from textual.geometry import Size
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from .steady import Steady
+
 if TYPE_CHECKING:
     from ..app import CvdebugApp
 
@@ -21,7 +23,7 @@ def too_small(size: Size) -> bool:
     return size.width < LEAST.width or size.height < LEAST.height
 
 
-class TooSmall(ModalScreen[None]):
+class TooSmall(ModalScreen[None], Steady[None]):
     """A sentence. Whatever lies below goes on."""
 
     app: CvdebugApp
@@ -39,3 +41,8 @@ class TooSmall(ModalScreen[None]):
             "The run goes on; make the window larger, or press q to quit.",
             markup=False,
         )
+
+    def on_screen_resume(self) -> None:
+        """It may have grown while something else lay on top."""
+        if not too_small(self.app.size):
+            self.dismiss()

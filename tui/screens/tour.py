@@ -16,6 +16,9 @@ from textual.widgets import Static
 
 from ..actions import ACTIONS
 from ..tour_steps import STEPS
+from ..widgets.rows import Rows
+from .main import BESIDE
+from .steady import Steady
 
 if TYPE_CHECKING:
     from ..app import CvdebugApp
@@ -24,15 +27,18 @@ POINTED = "-pointed"
 _TAKEN = ("quit", "palette")  # these keys close the tour first
 
 
-class TourScreen(ModalScreen[None]):
+class TourScreen(ModalScreen[None], Steady[None]):
     """One card; → and ← go through the steps, Escape ends the tour."""
 
     app: CvdebugApp
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right,enter,space", "step(1)", "next", show=False),
+        Binding("right,space", "step(1)", "next", show=False),
         Binding("left,backspace", "step(-1)", "back", show=False),
         Binding("escape", "leave", "end the tour", show=False),
+        Binding("up", "move(-1)", "row above", show=False),
+        Binding("down", "move(1)", "row below", show=False),
+        Binding("enter", "choose", "open what the row leads to", show=False),
         *(
             Binding(action.key, f"app.do('{action.id}')", show=False)
             for action in ACTIONS
@@ -46,12 +52,13 @@ class TourScreen(ModalScreen[None]):
                             border: heavy $warning; border-title-style: bold; border-subtitle-color: $text; }}
     TourScreen #text {{ height: 4; }}
     TourScreen #then {{ height: 1; color: $text-success; text-style: bold; }}
-    #panels > .{POINTED}, #panels > .{POINTED}:focus {{ border-top: heavy $warning; }}
+    .{POINTED} > Title > .rows--focused, .{POINTED} > Title > .rows--line {{ color: $warning; text-style: bold; }}
+    .{POINTED} > Title > .rows--current {{ color: $warning; text-style: bold reverse; }}
     #top.{POINTED} {{ background: $warning 30%; }}
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(classes=BESIDE)
         self._number = 0
 
     def compose(self) -> ComposeResult:
@@ -70,6 +77,19 @@ class TourScreen(ModalScreen[None]):
             return
         self._number = max(0, self._number + by)
         self._show()
+
+    def action_move(self, by: int) -> None:
+        """Moves in the panel that is pointed at, as without the tour."""
+        if isinstance(panel := self.app.main.focused, Rows):
+            panel.action_move(by)
+
+    def action_choose(self) -> None:
+        """Opens what the row under the panel's cursor leads to; where there is none, goes on."""
+        panel = self.app.main.focused
+        if isinstance(panel, Rows) and panel.cursor is not None:
+            panel.action_choose()
+        else:
+            self.action_step(1)
 
     def action_leave(self) -> None:
         self._point("")
@@ -92,7 +112,7 @@ class TourScreen(ModalScreen[None]):
 
     def _point(self, id: str) -> None:
         main = self.app.main
-        for panel in main.query("#top, #panels > *").results():
-            panel.set_class(panel.id == id, POINTED)
+        for part in main.query("#top, #panels > *").results():
+            part.set_class(part.id in (id, f"frame-{id}"), POINTED)
         if id in main.PANELS:
             main.action_panel(id)

@@ -45,6 +45,7 @@ class Charts(Drawn[Chart]):
     """As many charts as there is room for; two lines each where there is plenty."""
 
     BORDER_TITLE = "Charts"
+    HELP = "What came in the last seconds: speed, CPU by process, memory, rows; the value now and the greatest one."
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
@@ -92,7 +93,7 @@ def _spark_width(width: int) -> int:
 def _charts(scene: Scene, end: int, each: int, room: int) -> Iterator[Chart]:
     """What is worth a chart, for a run or for a tree; `room` lines are for those by process."""
     history, state = scene.history, scene.state
-    run = state.attached is None
+    run = not scene.followed
     if run:
         speed = history.chunks_per_s.upto(end)
         recent = sum(speed[-RATE_POINTS:]) / len(speed[-RATE_POINTS:]) if speed else 0.0

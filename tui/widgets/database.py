@@ -50,7 +50,7 @@ class Database(Rows):
     def show(self, scene: Scene) -> None:
         """Shows what there is now."""
         state = scene.state
-        coming = state.phases[Phase.STORE].status == "waiting" and state.attached is None
+        coming = state.phases[Phase.STORE].status == "waiting" and not scene.followed
         seen = (id(state.database), coming)
         if seen == self._seen:
             return

@@ -24,7 +24,7 @@ class Drawn(Rows, Generic[Row]):
         """These there are now."""
         before, self.rows = self.rows, rows
         self.show_keys(range(len(rows)))
-        self.touch(number for number, row in enumerate(rows) if number >= len(before) or row != before[number])
+        self.renew(number for number, row in enumerate(rows) if number >= len(before) or row != before[number])
 
     def parts(self, key: Key, width: int) -> Iterable[Part]:
         assert isinstance(key, int)

@@ -25,14 +25,18 @@ class Phases(Drawn[PhaseWords | list[Part]]):
     """A row for each phase; of a tree that is followed, lines that sum it up."""
 
     BORDER_TITLE = "Phases"
+    HELP = (
+        "How far each phase of the run is, how fast, and how long it still takes. At a hang: the phase that is stuck,"
+        " and those that only wait for it. Of a tree that is followed, what there is in all."
+    )
 
     def show(self, scene: Scene) -> None:
         """Shows what there is now."""
         state = scene.state
-        title = "Summary" if state.attached else "Phases"
+        title = "Summary" if scene.followed else "Phases"
         if self.border_title != title:
             self.border_title = title
-        self.show_rows(summary(state, scene.now) if state.attached else phase_words(state, scene.now))
+        self.show_rows(summary(state, scene.now) if scene.followed else phase_words(state, scene.now))
 
     def draw(self, row: PhaseWords | list[Part], width: int) -> Iterable[Part]:
         return _phase(row, width) if isinstance(row, PhaseWords) else row
@@ -57,13 +61,12 @@ def _phase(row: PhaseWords, width: int) -> Iterable[Part]:
 
 def summary(state: RunState, now: float) -> list[PhaseWords | list[Part]]:
     """A tree that is followed, in a few lines."""
-    assert state.attached is not None
+    if state.attached is None:
+        return [[("What there is of processes, threads, CPU and memory stands here after the first look.", "dim")]]
     processes, threads = state.processes.values(), state.threads.values()
     dead = sum(process.dead for process in processes)
     counts = {status: sum(thread.status == status for thread in threads) for status in ("dead", "runs", "waits")}
     rss_bytes = sum(process.rss_bytes for process in processes)
-    verdict = culprit_verdict(state)
-    said: Part = (f"✗ {verdict.certainty}: {clean(verdict.title)}", "bad") if verdict else ("none so far", "dim")
     return [
         [("command    ", "dim"), (clean(" ".join(state.attached.command)), "bold")],
         [("processes  ", "dim"), (f"{len(processes):>5,}   ", "bold"), _count("✗", dead, "dead", "bad")],
@@ -77,9 +80,17 @@ def summary(state: RunState, now: float) -> list[PhaseWords | list[Part]]:
         [("CPU        ", "dim"), (f"{sum(process.cpu for process in processes):>5.2f}   cores", "")],
         [("memory     ", "dim"), (f"{size(rss_bytes)} resident, all together", "")],
         [("followed   ", "dim"), (seconds(now - state.started_at), "")],
-        [("verdicts   ", "dim"), (f"{len(state.verdicts):>5}   ", "bold"), said],
+        [("verdict    ", "dim"), _verdict(state)],
     ]
 
 
+def _verdict(state: RunState) -> Part:
+    """What is said of it, a hang first."""
+    if verdict := culprit_verdict(state):
+        return f"✗ {verdict.certainty}: {clean(verdict.title)}", "bad"
+    said = next(iter(state.verdicts.values()), None)
+    return (f"{said.certainty}: {clean(said.title)}", "") if said else ("none so far", "dim")
+
+
 def _count(symbol: str, number: int, word: str, tone: str) -> Part:
-    return f"{symbol} {number:,} {word}   ", tone if number else "dim"
+    return f"{symbol if number else '·'} {number:,} {word}   ", tone if number else "dim"

@@ -17,9 +17,11 @@ from textual.binding import Binding, BindingType
 from textual.cache import LRUCache
 from textual.geometry import Region, Size
 from textual.message import Message
+from textual.reactive import Reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from ..lines import wrapped
 from ..text import clean
 
 Key = Hashable
@@ -37,6 +39,9 @@ class Rows(ScrollView, can_focus=True):
 
     HEAD: ClassVar[int] = 0
 
+    # Textual lays out the whole screen whenever this changes; but only a scroll bar that comes or goes asks for that.
+    virtual_size = Reactive(Size(0, 0))
+
     COMPONENT_CLASSES: ClassVar[set[str]] = {"rows--cursor", *(f"rows--{tone}" for tone in TONES)}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "move(-1)", "row above", show=False, id="rows.up"),
@@ -50,6 +55,7 @@ class Rows(ScrollView, can_focus=True):
     DEFAULT_CSS = """
     Rows { height: 1fr; overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; }
     Rows > .rows--cursor { background: $surface-lighten-2; }
+    Rows:ansi > .rows--cursor { text-style: underline; }
     Rows:focus > .rows--cursor {
         background: $block-cursor-background; color: $block-cursor-foreground; text-style: $block-cursor-text-style;
     }
@@ -202,7 +208,7 @@ class Rows(ScrollView, can_focus=True):
             known = self.rich_style if not name else self.get_component_rich_style(f"rows--{name}")
             if on_cursor:
                 cursor = self.get_component_rich_style("rows--cursor")
-                known = cursor if self.has_focus else known + Style(bgcolor=cursor.bgcolor, bold=known.bold)
+                known = cursor if self.has_focus else known + Style(bgcolor=cursor.bgcolor, underline=cursor.underline)
             self._tones[name, on_cursor] = known
         return known
 
@@ -215,7 +221,11 @@ class Rows(ScrollView, can_focus=True):
         number = y - self.HEAD + self.scroll_offset.y
         if number < len(self.keys):
             return self._strip(self.keys[number])
-        return self._draw_parts([(self.empty(), "dim")] if number == 0 else ())
+        return self._draw_parts(() if self.keys else self._empty_line(number, width))
+
+    def _empty_line(self, number: int, width: int) -> Iterable[Part]:
+        lines = wrapped(self.empty(), width)
+        return [(lines[number], "dim")] if number < len(lines) else ()
 
     def _strip(self, key: Key) -> Strip:
         on_cursor = self._on_cursor(key)
@@ -248,6 +258,9 @@ class Rows(ScrollView, can_focus=True):
         super().notify_style_update()
         self._strips.clear()
         self._tones.clear()
+
+    def watch_virtual_size(self, size: Size) -> None:
+        self._scroll_update(size)
 
     def on_resize(self, event: events.Resize) -> None:
         self._strips.clear()

@@ -46,10 +46,15 @@ class Tabs(Drawn[tuple[Tab, ...]], can_focus=False):
     def show(self, scene: Scene) -> None:
         """Shows what there is now."""
         hang = culprit_verdict(scene.state) is not None
-        attached = scene.state.attached is not None
         current = self.app.main.current
         tabs = (
-            Tab(number, id, "summary" if id == "phases" and attached else id, id == current, hang and id == "verdict")
+            Tab(
+                number,
+                id,
+                "summary" if id == "phases" and scene.followed else id,
+                id == current,
+                hang and id == "verdict",
+            )
             for number, id in enumerate(self._panels, 1)
         )
         self.show_rows([tuple(tabs)])

@@ -51,7 +51,7 @@ class TopLine(Drawn[tuple[Line, Line]], can_focus=False):
 
     def show(self, scene: Scene) -> None:
         """Shows what there is now."""
-        wide, narrow = (_lines(scene, self._is_replay(), short=short) for short in (False, True))
+        wide, narrow = (_lines(scene, short=short) for short in (False, True))
         self.show_rows([(wide[0], narrow[0]), (wide[1], narrow[1])])
 
     def draw(self, row: tuple[Line, Line], width: int) -> Iterable[Part]:
@@ -67,33 +67,33 @@ class TopLine(Drawn[tuple[Line, Line]], can_focus=False):
         yield " " * max(0, room), left[0][1] if left[0][0].startswith(PAUSED) else ""
         yield from right
 
-    def _is_replay(self) -> bool:
-        return self.app.opening.name in ("replay", "recording")
-
     def on_click(self, event: events.Click) -> None:
         if self.app.scene.paused and event.y == 1:
             self.app.action_do("pause")
-        elif event.y == 1 and event.x < len(TOGGLE) + 16 and self.app.scene.state.attached is None:
+        elif event.y == 1 and event.x < len(TOGGLE) + 16 and not self.app.scene.followed:
             self.app.action_do("toggle")
 
 
-def _lines(scene: Scene, replay: bool, *, short: bool) -> tuple[Line, Line]:
+def _lines(scene: Scene, *, short: bool) -> tuple[Line, Line]:
     state = scene.state
     symbol, tone = STATUS[state.status]
     block: Part = (f" {symbol} {state.status} ".ljust(STATUS_WIDTH), f"block-{tone}")
-    recording: list[Part] = [(" ", ""), (" ● recording ", "block-accent")] if replay else []
-    first = ([block, ("  ", ""), *_what(state)], _times(scene, short=short))
+    recording: list[Part] = [(" ", ""), (" ● recording ", "block-accent")] if scene.kind == "recording" else []
+    first = ([block, ("  ", ""), *_what(scene)], _times(scene, short=short))
     if scene.paused:
         return first, ([(_banner(scene.now), "block-warn")], recording)
-    second = _followed(state) if state.attached else _toggle(scene, short=short)
+    second = _followed(state) if scene.followed else _toggle(scene, short=short)
     return first, (second[0], [*second[1], *recording])
 
 
-def _what(state: RunState) -> list[Part]:
+def _what(scene: Scene) -> list[Part]:
     """What runs, the name first."""
+    state = scene.state
     if state.attached:
         verb = "watching" if state.attached.watched else "attached to"
         return [(f"{verb} PID {state.attached.pid}  ", "bold"), (clean(" ".join(state.attached.command)), "")]
+    if scene.followed:
+        return [("the first look is under way", "bold")]
     return [(clean(state.scenario) or "the run is being prepared", "bold"), ("  " + clean(state.title), "dim")]
 
 
@@ -121,7 +121,7 @@ def _toggle(scene: Scene, *, short: bool) -> Line:
     if scene.next_toggle and scene.next_toggle != value:
         chosen = f" → {scene.next_toggle} [r]" if short else f" → next run: {scene.next_toggle}   [r] starts it   [p]"
         left.append((chosen, "warn"))
-    else:
+    elif scene.kind == "run":
         left.append((" [p]" if short else " [p] changes it", "dim"))
     if not state.start_method:
         return left, []
@@ -130,6 +130,8 @@ def _toggle(scene: Scene, *, short: bool) -> Line:
 
 
 def _followed(state: RunState) -> Line:
+    if not state.processes:
+        return [("", "")], []
     dead = sum(process.dead for process in state.processes.values())
     counts = f"{len(state.processes):,} processes, {len(state.threads):,} threads"
     return [(" " + counts, "bold"), (f"  ✗ {dead:,} dead" if dead else "", "bad")], []

@@ -19,9 +19,6 @@ from .rows import Key, Part, Rows
 if TYPE_CHECKING:
     from ..app import CvdebugApp
 
-# Verdicts that speak of a hang, so that their first culprit is what to look at.
-_HANGS = ("proven", "certain", "likely")
-
 
 class Tree(Rows):
     """Keys are selections (a process has TID 0), and bundles of threads that are alike."""
@@ -29,6 +26,10 @@ class Tree(Rows):
     app: CvdebugApp
 
     BORDER_TITLE = "Processes and threads"
+    HELP = (
+        "Who there is, what each waits for, and who could wake it. Threads that are alike share a row. What the cursor"
+        " stands on is shown in the stack, and is what d, D and k mean."
+    )
     HEAD = 1
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right", "open", "open", show=False, id="tree.open", tooltip="Opens the row, or goes to its first one"),
@@ -150,7 +151,7 @@ class Tree(Rows):
         culprits = [
             Selection(culprit.pid, culprit.tid)
             for verdict in state.verdicts.values()
-            if verdict.certainty in _HANGS
+            if verdict.hangs
             for culprit in verdict.culprits
         ]
         wishes = [*culprits, Selection(state.subject_pid)]

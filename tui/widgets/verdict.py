@@ -36,6 +36,17 @@ class VerdictView(Linked):
             self._drawn, self._lines_drawn = wanted, laid_out(*wanted)
         return self._lines_drawn
 
+    def lay_out(self) -> None:
+        before = self._subject
+        super().lay_out()
+        if self._subject != before:
+            self.to_top()
+
+    @property
+    def _subject(self) -> tuple[str, str]:
+        """Which verdict is told, and what became of it: of another one the beginning is to be seen."""
+        return (self.slug, self._drawn[0].after[0]) if self._drawn else ("", "")
+
     def open_page(self, slug: str) -> None:
         self._opened = slug
         self.lay_out()
