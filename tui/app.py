@@ -109,6 +109,7 @@ class CvdebugApp(App[int]):
         """The run begins when the first frame is there."""
         self.main.show(self.scene)
         self.call_after_refresh(self.bridge.start)
+        self.app_resume_signal.subscribe(self, lambda app: self.repaint())
         if self._ticks_per_s:
             self.set_interval(1 / self._ticks_per_s, self.tick)
         if self.tour:
@@ -160,7 +161,7 @@ class CvdebugApp(App[int]):
         self.doing.do(id)
 
     def action_command_palette(self) -> None:
-        if not Palette.is_open(self):
+        if not isinstance(self.screen, Palette):
             self.push_screen(Palette(id="--command-palette"))
 
     def on_ended(self, message: Ended) -> None:

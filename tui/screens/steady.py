@@ -25,4 +25,4 @@ class Steady(Screen[Answer]):
     def dismiss(self, result: Answer | None = None) -> AwaitComplete:
         if self.app.screen is self:
             return super().dismiss(result)
-        return AwaitComplete.nothing()
+        return AwaitComplete()

@@ -17,7 +17,6 @@ from textual.binding import Binding, BindingType
 from textual.cache import LRUCache
 from textual.geometry import Region, Size
 from textual.message import Message
-from textual.reactive import Reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -38,9 +37,6 @@ class Rows(ScrollView, can_focus=True):
     """
 
     HEAD: ClassVar[int] = 0
-
-    # Textual lays out the whole screen whenever this changes; but only a scroll bar that comes or goes asks for that.
-    virtual_size = Reactive(Size(0, 0))
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"rows--cursor", *(f"rows--{tone}" for tone in TONES)}
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -258,9 +254,6 @@ class Rows(ScrollView, can_focus=True):
         super().notify_style_update()
         self._strips.clear()
         self._tones.clear()
-
-    def watch_virtual_size(self, size: Size) -> None:
-        self._scroll_update(size)
 
     def on_resize(self, event: events.Resize) -> None:
         self._strips.clear()
