@@ -36,7 +36,7 @@ def main() -> None:
 
 def _run(*, catches: bool) -> None:
     if sys.argv[1:2] == ["watch"]:
-        from .watch_command import start
+        from .commands.watch_command import start
 
         start(sys.argv[2:])
     if sys.argv[1:2] == ["run"]:
@@ -51,8 +51,8 @@ def _run(*, catches: bool) -> None:
 def _run_quickly(*, catches: bool) -> None:
     """The app without what only the other commands need; it returns where that cannot be."""
     gc.disable()  # what is imported stays: looking through it again and again takes a tenth of the time
-    from .outcome import carry_out
-    from .quick import run
+    from .commands.outcome import carry_out
+    from .commands.quick import run
 
     if catches:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 
 import typer
 
-from . import options
-from .outcome import carry_out
+from .commands import options
+from .commands.outcome import carry_out
 
 WELCOME = """\
 cvdebug runs an embedding-and-store pipeline over CVs in front of you, and shows why it hangs.
@@ -93,7 +93,7 @@ def run(
 
     On a terminal in the app, which stays until you quit it; elsewhere in lines.
     """
-    from . import run_commands
+    from .commands import run_commands
 
     flags = {
         "input": input, "cvs": cvs, "seed": seed, "tokenizer": tokenizer, "embedder": embedder,
@@ -130,7 +130,7 @@ def resume(
     record: options.Record = None,
 ) -> None:
     """Finish a run that hung, failed or was killed, from what it had computed: in the app, or in lines, as run does."""
-    from . import run_commands
+    from .commands import run_commands
 
     flags = {
         "dsn": dsn, "tokenizer": tokenizer, "embedder": embedder, "workers": workers, "index": index,
@@ -162,8 +162,8 @@ def attach(
     milliseconds a process that is proven dead, unless you ask for it. Exit code: 3 a hang (proven, certain or likely),
     0 not hung or undecided, 1 it cannot be looked at, 2 usage, 130 left before a hang was found.
     """
-    from . import attach as attaching
-    from . import look_commands
+    from .commands import attach as attaching
+    from .commands import look_commands
 
     wish = attaching.Wish(once=once, json=json, plain=plain, native=native, dsn=dsn, report=report, record=record)
     raise typer.Exit(attaching.attach(pid, wish, look_commands.choose))
@@ -182,7 +182,7 @@ def replay(
 
     Silences over 10 s are cut short. Exit code: that of what was recorded; 130 when you leave before its end.
     """
-    from . import replay_command
+    from .commands import replay_command
 
     raise typer.Exit(replay_command.replay(recording, speed, replay_command.View(json=json, plain=plain)))
 
@@ -201,7 +201,7 @@ def export(
 
     What x does in the app, without the picture. Nothing is overwritten: FOLDER must not exist yet.
     """
-    from . import export_command
+    from .commands import export_command
 
     export_command.export_recording(recording, folder)
 
@@ -209,7 +209,7 @@ def export(
 @app.command()
 def ps(all: options.Everybody = False, json: options.JsonArray = False) -> None:
     """List the Python programs of this user, each with a verdict of one quick look."""
-    from . import look_commands
+    from .commands import look_commands
 
     look_commands.ps(json=json, everybody=all)
 
@@ -220,7 +220,7 @@ def explain(
     json: options.JsonArray = False,
 ) -> None:
     """Explain a verdict: why it happens, when it is said, the ways out. Without SLUG a list of all."""
-    from . import look_commands
+    from .commands import look_commands
 
     look_commands.explain(slug, json=json)
 
@@ -228,7 +228,7 @@ def explain(
 @app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def watch() -> None:
     """Run any command as if cvdebug were not there, and say when it hangs; with --app in the app."""
-    from . import watch_command
+    from .commands import watch_command
 
     watch_command.start(sys.argv[2:])
 
@@ -236,7 +236,7 @@ def watch() -> None:
 @runs_app.callback(invoke_without_command=True)
 def runs(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
-        from . import run_commands
+        from .commands import run_commands
 
         run_commands.list_runs()
 
@@ -244,7 +244,7 @@ def runs(context: typer.Context) -> None:
 @runs_app.command("prune")
 def prune(run: Annotated[str | None, typer.Argument(help="Only this one.", show_default=False)] = None) -> None:
     """Remove the spools of runs that nobody uses, and what they hold."""
-    from . import run_commands
+    from .commands import run_commands
 
     run_commands.prune(run)
 
@@ -252,7 +252,7 @@ def prune(run: Annotated[str | None, typer.Argument(help="Only this one.", show_
 @scenarios_app.callback(invoke_without_command=True)
 def scenarios(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
-        from . import run_commands
+        from .commands import run_commands
 
         run_commands.list_scenarios()
 
@@ -260,7 +260,7 @@ def scenarios(context: typer.Context) -> None:
 @scenarios_app.command("show")
 def show(name: Annotated[str, typer.Argument(help="A scenario's name or file.")]) -> None:
     """Print a scenario's file."""
-    from . import run_commands
+    from .commands import run_commands
 
     run_commands.show_scenario(name)
 
@@ -275,7 +275,7 @@ def search(
     json: options.Json = False,
 ) -> None:
     """Find the CV passages nearest to a text: what the load was for."""
-    from . import database_commands
+    from .commands import database_commands
 
     flags: dict[str, Any] = {"dsn": dsn, "table": table, "tokenizer": tokenizer}
     database_commands.search(text, limit, flags, json=json)
@@ -284,7 +284,7 @@ def search(
 @db_app.command("url")
 def db_url() -> None:
     """Print the URL of the embedded server, which stays up until `cvdebug db stop`."""
-    from . import database_commands
+    from .commands import database_commands
 
     database_commands.url()
 
@@ -292,7 +292,7 @@ def db_url() -> None:
 @db_app.command("psql", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def db_psql(context: typer.Context) -> None:
     """Open psql on the embedded server; more arguments go to psql."""
-    from . import database_commands
+    from .commands import database_commands
 
     raise typer.Exit(database_commands.psql(context.args))
 
@@ -300,7 +300,7 @@ def db_psql(context: typer.Context) -> None:
 @db_app.command("stop")
 def db_stop() -> None:
     """Stop the embedded server, unless a run uses it."""
-    from . import database_commands
+    from .commands import database_commands
 
     database_commands.stop()
 

@@ -12,11 +12,11 @@ from ..core.commands import Dump
 from ..core.errors import CvdebugError
 from ..core.state import RunState
 from .actions import ACTIONS, Action
+from .drawing.verdict_lines import ranked
 from .scene import Scene
 from .telling import Telling
 from .text import clean
 from .themes import next_theme
-from .verdict_lines import ranked
 from .widgets.stack import StackView
 from .widgets.verdict import VerdictView
 
@@ -125,7 +125,7 @@ class Doing:
             return "This is a recording: it can be looked at, but nothing runs that could be changed."
         if action.id != "fix":
             return action.otherwise
-        from .fix_lines import nothing_to_fix
+        from .drawing.fix_lines import nothing_to_fix
 
         return nothing_to_fix(self._state)
 
@@ -187,8 +187,8 @@ class Doing:
 
     def do_native(self) -> None:
         """The same with native frames, when a person agrees to what it costs."""
+        from .drawing.stack_lines import shown_thread
         from .screens.native import NativeScreen
-        from .stack_lines import shown_thread
 
         process = self._state.processes.get(shown_thread(self._app.scene)[0])
         if process is None:
@@ -197,7 +197,7 @@ class Doing:
         self._app.push_screen(NativeScreen(process), lambda yes: self._dump(native=True) if yes else None)
 
     def _dump(self, *, native: bool) -> None:
-        from .stack_lines import shown_thread
+        from .drawing.stack_lines import shown_thread
 
         pid = shown_thread(self._app.scene)[0]
         if pid not in self._state.processes:

@@ -18,8 +18,8 @@ from ..core.model import Phase
 from ..core.phases import PhaseState
 from ..core.state import RunState, fold
 from . import report
+from .drawing.words import PHASE, STILL_S, amount
 from .text import clean, rate, seconds, shortened
-from .words import PHASE, STILL_S, amount
 
 SYMBOLS = {status: symbol for status, (symbol, _) in PHASE.items()}
 STYLES = {"waiting": "dim", "running": "bold cyan", "done": "green", "kept": "green", "failed": "bold red"}

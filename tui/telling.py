@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal
 from ..core import events as ev
 from ..core.errors import sentences
 from .actions import can_fix
+from .drawing.words import culprit_verdict
 from .text import clean, seconds
-from .words import culprit_verdict
 
 if TYPE_CHECKING:
     from .app import CvdebugApp

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from cvdebug.core.diagnose.rules import RULES
-from cvdebug.tui import look_commands
+from cvdebug.tui.commands import look_commands
 
 from .looking import command, cvdebug, drain, hung, orphan, started, terminal
 

@@ -326,7 +326,7 @@ def test_five_hundred_commands_leave_nothing(mark: str) -> None:
 
 def test_the_command_starts_before_anything_else_is_imported() -> None:
     """The engine alone takes several times as long to import as an interpreter to start."""
-    script = "import sys; from cvdebug.tui import watch_command; print(*sys.modules)"
+    script = "import sys; from cvdebug.tui.commands import watch_command; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     heavy = {"typer", "rich", "msgspec", "numpy", "psycopg", "cvdebug.core.observe", "cvdebug.core.diagnose"}
     assert heavy.isdisjoint(done.stdout.split())

@@ -8,11 +8,11 @@ import pytest
 from cvdebug.core import events as ev
 from cvdebug.core.model import Phase, Strategy
 from cvdebug.tui.actions import ACTIONS
+from cvdebug.tui.drawing.tour_steps import STEPS
 from cvdebug.tui.keys import cap
 from cvdebug.tui.screens.help import HelpScreen
 from cvdebug.tui.screens.main import MainScreen
 from cvdebug.tui.screens.tour import TourScreen
-from cvdebug.tui.tour_steps import STEPS
 from cvdebug.tui.widgets.rows import Lines
 
 from . import events

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cvdebug.core import events as ev
 from cvdebug.core.model import Phase
 from cvdebug.core.state import RunState, fold
-from cvdebug.tui.words import phase_words
+from cvdebug.tui.drawing.words import phase_words
 
 from . import events
 from .stage import SIZES, START, Stage, stage

@@ -6,7 +6,8 @@ import inspect
 from pathlib import Path
 
 import pytest
-from cvdebug.tui import cli, quick
+from cvdebug.tui import cli
+from cvdebug.tui.commands import quick
 from cvdebug.tui.run_opening import RunOpening, Wish
 
 

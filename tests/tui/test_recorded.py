@@ -14,8 +14,8 @@ from cvdebug.core import events as ev
 from cvdebug.core.commands import Dump, Fix, Kill, Propose
 from cvdebug.core.model import Phase, Strategy
 from cvdebug.core.state import RunState, fold
+from cvdebug.tui.drawing.words import STATUS
 from cvdebug.tui.scene import Selection
-from cvdebug.tui.words import STATUS
 
 from .recorded import DATA, NAMES, folded, recorded, up_to
 from .stage import SIZES, Stage, stage

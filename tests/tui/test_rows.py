@@ -221,3 +221,16 @@ async def test_lines_keep_their_number_and_clean_their_text() -> None:
         lines.show_lines([[("[/x]", "bad")]])
         await settled(pilot)
         assert seen(lines)[:2] == ["[/x]", ""]
+
+
+async def test_a_scroll_bar_covers_nothing_and_stands_where_the_rows_do() -> None:
+    rows = Numbers()
+    rows.words = dict.fromkeys(range(50), "wide " * 20)
+    async with shelf(rows, range(3)) as (_, pilot):
+        rows.show_keys(range(50))
+        rows.scroll_to(y=41, animate=False, force=True)
+        await settled(pilot)
+        assert rows.show_vertical_scrollbar
+        assert rows.vertical_scrollbar.position == rows.scroll_y == 41
+        assert len(seen(rows)[0].rstrip()) == rows.size.width - 1
+        assert seen(rows)[0].rstrip().endswith("…")

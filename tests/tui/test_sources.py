@@ -7,8 +7,8 @@ from cvdebug.core import events as ev
 from cvdebug.core.model import Strategy
 from cvdebug.core.seen import ThreadSeen
 from cvdebug.core.state import RunState
-from cvdebug.tui.summary_lines import summary_lines
-from cvdebug.tui.thread_words import called
+from cvdebug.tui.drawing.summary_lines import summary_lines
+from cvdebug.tui.drawing.thread_words import called
 
 from . import events
 from .recorded import folded, recorded, up_to

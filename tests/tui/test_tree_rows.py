@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cvdebug.core.seen import ProcessSeen, ThreadSeen, Waking
+from cvdebug.tui.drawing.tree_cells import Look, cells, columns, could_wake, fit, title, waits_for
+from cvdebug.tui.drawing.tree_model import BUSY_S, CALM_S, TreeModel
+from cvdebug.tui.drawing.tree_rows import SORTS, Bundle, TreeKey, View, arrange, process_status, status, words
 from cvdebug.tui.scene import Selection
-from cvdebug.tui.tree_cells import Look, cells, columns, could_wake, fit, title, waits_for
-from cvdebug.tui.tree_model import BUSY_S, CALM_S, TreeModel
-from cvdebug.tui.tree_rows import SORTS, Bundle, TreeKey, View, arrange, process_status, status, words
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len

@@ -9,7 +9,7 @@ import pytest
 from cvdebug.core import events as ev
 from cvdebug.core.model import DatabaseSession, Phase, Strategy
 from cvdebug.core.seen import ProcessSeen, ThreadSeen
-from cvdebug.tui.lines import wrapped
+from cvdebug.tui.drawing.lines import wrapped
 from cvdebug.tui.scene import Selection
 from rich.cells import cell_len
 

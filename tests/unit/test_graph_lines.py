@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from cvdebug.core.model import DatabaseSession, Edge, Graph, Node, NodeKind, Wait, WaitKind
-from cvdebug.tui.graph_lines import EMPTY, draw, graph_lines
-from cvdebug.tui.graph_sessions import with_sessions
+from cvdebug.tui.drawing.graph_lines import EMPTY, draw, graph_lines
+from cvdebug.tui.drawing.graph_sessions import with_sessions
 from cvdebug.tui.text import clean
 from hypothesis import given, settings
 from hypothesis import strategies as st

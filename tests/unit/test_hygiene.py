@@ -50,14 +50,16 @@ def test_following_and_replaying_need_neither_tokenizers_nor_a_database() -> Non
         "core.looks",
         "core.replay",
         "core.supervise.captured",
-        "tui.attach",
-        "tui.replay_command",
+        "tui.commands.attach",
+        "tui.commands.replay_command",
     ]
     assert not imported_by([f"cvdebug.{name}" for name in names]) & set(HEAVY)
 
 
 def test_the_first_frame_of_the_app_waits_for_nothing_heavy() -> None:
-    loaded = loaded_by(["cvdebug.tui.quick", "cvdebug.tui.run_commands", "cvdebug.tui.launch", "cvdebug.tui.app"])
+    loaded = loaded_by(
+        ["cvdebug.tui.commands.quick", "cvdebug.tui.commands.run_commands", "cvdebug.tui.launch", "cvdebug.tui.app"]
+    )
     assert "textual.app" in loaded
     assert not {name.partition(".")[0] for name in loaded} & {*HEAVY, "psutil", "typer"}
     eyes = ("cvdebug.core.session", "cvdebug.core.attempt", "cvdebug.core.observe", "cvdebug.core.diagnose")

@@ -9,8 +9,8 @@ from cvdebug.core import events as ev
 from cvdebug.core.model import Culprit, DatabaseSession
 from cvdebug.core.seen import ProcessSeen, ThreadSeen
 from cvdebug.core.state import RunState, fold
+from cvdebug.tui.drawing.targets import Backend, following, targets
 from cvdebug.tui.scene import Selection
-from cvdebug.tui.targets import Backend, following, targets
 
 CULPRITS = (Culprit(pid=20, tid=20), Culprit(pid=20, tid=21))
 

@@ -10,10 +10,10 @@ from textual.widget import Widget
 
 from ...core.model import Phase
 from ...core.state import RunState
+from ..drawing.words import hung
 from ..scene import Scene
 from ..widgets.key_bar import Hint
 from ..widgets.prose import Paragraph, Prose
-from ..words import hung
 from .confirm import Asking
 
 _MEANS = {

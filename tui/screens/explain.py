@@ -12,12 +12,12 @@ from textual.content import Content
 from textual.message import Message
 from textual.screen import ModalScreen
 
-from ..explain_lines import classes, page
-from ..lines import Line
+from ..drawing.explain_lines import classes, page
+from ..drawing.lines import Line
+from ..drawing.targets import Opens, Target
+from ..drawing.verdict_lines import ranked
 from ..scene import Scene
-from ..targets import Opens, Target
 from ..text import clean
-from ..verdict_lines import ranked
 from ..widgets.key_bar import Hint, KeyBar
 from ..widgets.linked import Linked
 from .steady import Steady

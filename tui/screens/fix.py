@@ -12,7 +12,7 @@ from ...core.commands import Fix, Propose
 from ...core.events import FixPlanned, FixRefused, FixStarted
 from ...core.model import Strategy
 from ...core.state import RunState
-from .. import fix_lines
+from ..drawing import fix_lines
 from ..scene import Scene
 from ..text import clean, shortened
 from ..widgets.choices import Choices

@@ -14,8 +14,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from ...core.model import DatabaseSession, Graph
-from ..graph_lines import Drawing, Line, draw
-from ..graph_sessions import with_sessions
+from ..drawing.graph_lines import Drawing, Line, draw
+from ..drawing.graph_sessions import with_sessions
 from ..scene import Scene, Selection
 from ..text import clean
 from ..widgets.database import Database

@@ -13,8 +13,8 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 
 from ..actions import ACTIONS, Action
+from ..drawing.lines import BLANK, Line, entry, plain
 from ..keys import cap
-from ..lines import BLANK, Line, entry, plain
 from ..scene import Scene
 from ..widgets.rows import Lines, Rows
 from .steady import Steady

@@ -14,6 +14,7 @@ from textual.containers import Container
 from textual.theme import Theme
 from textual.widget import Widget
 
+from ..drawing.words import culprit_verdict, hung
 from ..scene import Panel, Scene, Selection
 from ..themes import PROJECTOR
 from ..widgets.charts import Charts
@@ -27,7 +28,6 @@ from ..widgets.tabs import Tabs
 from ..widgets.top_line import TopLine
 from ..widgets.tree import Tree
 from ..widgets.verdict import VerdictView
-from ..words import culprit_verdict, hung
 from .steady import Steady
 
 if TYPE_CHECKING:

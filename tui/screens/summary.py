@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from textual.widget import Widget
 
 from ...core.state import RunState
-from ..summary_lines import summary_lines
+from ..drawing.summary_lines import summary_lines
 from ..widgets.key_bar import Hint
 from ..widgets.prose import Prose
 from .confirm import Asking

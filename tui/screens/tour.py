@@ -15,7 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from ..actions import ACTIONS
-from ..tour_steps import STEPS
+from ..drawing.tour_steps import STEPS
 from ..widgets.rows import Rows
 from .main import BESIDE
 from .steady import Steady

@@ -101,10 +101,11 @@ def _charts(scene: Scene, end: int, each: int, room: int) -> Iterator[Chart]:
         yield Chart("chunks/s", tuple(speed), end, each, max(speed, default=0.0), rate(recent), rate(max(most, recent)),
                     "appears with embedding")  # fmt: skip
     yield from _processes(history, state, end, each, room)
+    over = _over(state)
     for label, series in (("memory, all", history.rss_sum), ("memory, most", history.rss_max)):
-        yield _gauge(label, series, end, each, size, "appears with processes")
+        yield _gauge(label, series, end, each, size, "appears with processes", over=over)
     if not run:
-        yield _gauge("threads", history.threads, end, each, _count, "appears with processes")
+        yield _gauge("threads", history.threads, end, each, _count, "appears with processes", over=over)
         return
     total = float(state.phases[Phase.STORE].total)
     yield _gauge("rows stored", history.rows, end, each, _count, "appears with storing", top=total)
@@ -120,20 +121,33 @@ def _processes(history: History, state: RunState, end: int, each: int, room: int
             name = clean(state.processes[pid].role) or str(pid)
             yield _gauge(f"CPU {name}", series, end, each, _percent, empty, top=1.0)
         return
-    yield _gauge("CPU, all", history.cpu_sum, end, each, _percent, empty, top=1.0)
+    yield _gauge("CPU, all", history.cpu_sum, end, each, _percent, empty, top=1.0, over=_over(state))
     if found and room > 1:
         busiest = max(found, key=lambda pid: found[pid].upto(end)[-1:])
         name = clean(state.processes[busiest].role) or str(busiest)
         yield _gauge(f"top: {name}", found[busiest], end, each, _percent, empty, top=1.0)
 
 
+def _over(state: RunState) -> bool:
+    """Whether there is no process any more that could be measured."""
+    return state.finished is not None and not state.processes
+
+
 def _gauge(
-    label: str, series: Series, end: int, each: int, words: Callable[[float], str], empty: str, *, top: float = 0.0
+    label: str,
+    series: Series,
+    end: int,
+    each: int,
+    words: Callable[[float], str],
+    empty: str,
+    *,
+    top: float = 0.0,
+    over: bool = False,
 ) -> Chart:
-    """A chart of values; a full column is `top`, or the greatest where that is more."""
+    """A chart of values; a full column is `top`, or the greatest where that is more; `over`: there is no value now."""
     points = tuple(series.upto(end))
     most = max(points, default=0.0)
-    now = words(points[-1]) if points else ""
+    now = "–" if over else words(points[-1]) if points else ""
     return Chart(label, points, end, each, max(top, most), now, words(most), empty)
 
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from textual import events
 
-from ..lines import Line
+from ..drawing.lines import Line
+from ..drawing.targets import Backend, Opens, Target, following
 from ..scene import Scene, Selection
-from ..targets import Backend, Opens, Target, following
 from .database import Database
 from .rows import Key, Lines, Rows
 
@@ -56,7 +56,7 @@ class Linked(Lines):
 
     def lay_out(self) -> None:
         """Draws anew what has changed; nothing before the widget has a size."""
-        width = self.scrollable_content_region.width
+        width = self.text_width
         if self._scene is None or not width:
             return
         fresh = self.laid_out(self._scene, width)

@@ -73,7 +73,7 @@ class LogView(Rows):
         self._total = self._book.total
         self.keys = range(self._book.first, self._total)
         self._place = _Places(self.keys)
-        self.virtual_size = self._extent(self.size.width)
+        self.virtual_size = self._extent(self.text_width)
         self._matches += self._found(range(max(before, self._book.first), self._total))
         del self._matches[: bisect_left(self._matches, self._book.first)]
         if self._follows:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...core.state import RunState
+from ..drawing.words import PhaseWords, culprit_verdict, phase_words
 from ..scene import Scene
 from ..text import clean, seconds, shortened, size
-from ..words import PhaseWords, culprit_verdict, phase_words
 from .blocks import bar
 from .drawn import Drawn
 from .rows import Part

@@ -20,7 +20,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from ..lines import wrapped
+from ..drawing.lines import wrapped
 from ..text import clean
 
 Key = Hashable
@@ -136,7 +136,7 @@ class Rows(ScrollView, can_focus=True):
         self.keys = fresh
         self._place = {key: number for number, key in enumerate(fresh)}
         self._strips.clear()
-        self.virtual_size = self._extent(self.size.width)
+        self.virtual_size = self._extent(self.text_width)
         if fresh and self._has_cursor and self.cursor not in self._place:
             heir = self.heir(self.cursor, self._place.keys())
             at = self._place.get(heir, -1) if heir is not None else self._nearest(old, number)
@@ -150,7 +150,7 @@ class Rows(ScrollView, can_focus=True):
 
     def touch(self, keys: Iterable[Key]) -> None:
         """These rows look different now."""
-        changed, width = set(keys), self.size.width
+        changed, width = set(keys), self.text_width
         for key in changed:
             self._forget(key)
         if regions := [Region(0, line, width, 1) for line, key in self._in_sight() if key in changed]:
@@ -165,7 +165,7 @@ class Rows(ScrollView, can_focus=True):
             self._forget(key)
         lines = [line for line, key in in_sight if kept[key] is None or self._strip(key) != kept[key]]
         if lines:
-            self.refresh(*(Region(0, line, self.size.width, 1) for line in lines))
+            self.refresh(*(Region(0, line, self.text_width, 1) for line in lines))
 
     def touch_all(self) -> None:
         """Every row may look different now."""
@@ -174,7 +174,7 @@ class Rows(ScrollView, can_focus=True):
 
     def touch_edges(self) -> None:
         """The lines above and below the rows look different now."""
-        width, height = self.size
+        width, height = self.text_width, self.size.height
         regions = [Region(0, 0, width, self.HEAD), Region(0, height - self._foot, width, self._foot)]
         if regions := [region for region in regions if region]:
             self.refresh(*regions)
@@ -183,7 +183,7 @@ class Rows(ScrollView, can_focus=True):
         """So many lines there are below the rows."""
         if lines != self._foot:
             self._foot = lines
-            self.virtual_size = self._extent(self.size.width)
+            self.virtual_size = self._extent(self.text_width)
             self.refresh()
 
     def put_cursor(self, key: Key) -> bool:
@@ -209,7 +209,7 @@ class Rows(ScrollView, can_focus=True):
         return known
 
     def render_line(self, y: int) -> Strip:
-        width = self.size.width
+        width = self.text_width
         if y < self.HEAD:
             return self._draw_parts(self.head(y, width))
         if y >= self.size.height - self._foot:
@@ -227,21 +227,21 @@ class Rows(ScrollView, can_focus=True):
         on_cursor = self._on_cursor(key)
         strip = self._strips.get((key, on_cursor))
         if strip is None:
-            strip = self._draw_parts(self.parts(key, self.size.width), on_cursor=on_cursor)
+            strip = self._draw_parts(self.parts(key, self.text_width), on_cursor=on_cursor)
             self._strips[key, on_cursor] = strip
         return strip
 
     def _draw_parts(self, parts: Iterable[Part], *, on_cursor: bool = False) -> Strip:
-        segments, room = [], self.size.width
+        segments, room = [], self.text_width
         for text, tone in parts:
             shown = clean(text)
             if (cells := cell_len(shown)) > room:
-                shown, cells = set_cell_size(shown, room), room
+                shown, cells = set_cell_size(shown, room - 1) + "…", room
             segments.append(Segment(shown, self.tone(tone, on_cursor=on_cursor)))
             room -= cells
             if room <= 0:
                 break
-        return Strip(segments).adjust_cell_length(self.size.width, self.tone("", on_cursor=on_cursor))
+        return Strip(segments).adjust_cell_length(self.text_width, self.tone("", on_cursor=on_cursor))
 
     def _on_cursor(self, key: Key) -> bool:
         return self._has_cursor and key == self.cursor
@@ -255,13 +255,23 @@ class Rows(ScrollView, can_focus=True):
         self._strips.clear()
         self._tones.clear()
 
+    def watch_show_vertical_scrollbar(self, shown: bool) -> None:
+        self.touch_all()
+        if shown:  # Textual tells a bar that is out of sight nothing of what is scrolled
+            self.vertical_scrollbar.position = self.scroll_y
+
     def on_resize(self, event: events.Resize) -> None:
         self._strips.clear()
-        self.virtual_size = self._extent(event.size.width)
+        self.virtual_size = self._extent(self.text_width)
         if self._has_cursor and self.cursor in self._place:
             self._reveal(self._place[self.cursor])
 
     # places
+
+    @property
+    def text_width(self) -> int:
+        """How many cells a row has; `size` counts those of the scroll bar as well."""
+        return self.size.width - self.scrollbar_size_vertical
 
     @property
     def _room(self) -> int:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 from ...core.model import Frame
 from ...core.state import StackState
-from ..lines import Line
+from ..drawing.lines import Line
+from ..drawing.stack_lines import Head, View, calls, head, head_lines, shown_thread
 from ..scene import Scene
 from ..sources import Place, Sources
-from ..stack_lines import Head, View, calls, head, head_lines, shown_thread
 from .linked import Linked
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from textual import events
 
+from ..drawing.words import culprit_verdict
 from ..scene import Scene
-from ..words import culprit_verdict
 from .drawn import Drawn
 from .rows import Part
 

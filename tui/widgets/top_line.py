@@ -10,9 +10,9 @@ from rich.cells import cell_len, set_cell_size
 from textual import events
 
 from ...core.state import RunState
+from ..drawing.words import STATUS, STILL_S, hung
 from ..scene import Scene
 from ..text import clean, seconds
-from ..words import STATUS, STILL_S, hung
 from .drawn import Drawn
 from .rows import Part
 

@@ -10,10 +10,10 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from ...core.state import RunState
+from ..drawing.tree_cells import FOLDED_MARK, Columns, Look, cells, columns, header, mark_at
+from ..drawing.tree_model import TreeModel
+from ..drawing.tree_rows import Bundle, TreeKey, TreeRow
 from ..scene import Scene, Selection
-from ..tree_cells import FOLDED_MARK, Columns, Look, cells, columns, header, mark_at
-from ..tree_model import TreeModel
-from ..tree_rows import Bundle, TreeKey, TreeRow
 from .rows import Key, Part, Rows
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ class Tree(Rows):
         self._typing = False
         self._filter = ""
         self._told: tuple[object, ...] = ()  # what the line below the rows was made of
+        self._said = ""  # what stands there while there are no rows
 
     # what it shows
 
@@ -85,6 +86,9 @@ class Tree(Rows):
             self._leave(self.cursor)
         self._lay_out(news.touched)
         self._look_by_itself(state)
+        if not self.keys and self._said != self.empty():
+            self._said = self.empty()
+            self.touch_all()
 
     def reveal(self, selection: Selection) -> None:
         """Brings a process or thread into sight, with the cursor on it."""
@@ -103,10 +107,10 @@ class Tree(Rows):
         return [("/ ", "accent"), (shown + ("▏" if self._typing else ""), "bold"), (found, ""), (hint, "dim")]
 
     def empty(self) -> str:
-        if self._filter:
+        if self._filter and self._model.arranged.total:
             return "No row holds every one of these words."
         if self._scene is not None and self._scene.state.finished:
-            return "No process is left."
+            return "It has ended, and no process is left."
         return "Processes and their threads appear here as soon as something runs."
 
     def parts(self, key: Key, width: int) -> Iterable[Part]:
@@ -196,7 +200,7 @@ class Tree(Rows):
 
     def clicked(self, key: Key, column: int, chain: int) -> None:
         row = self._row(key)
-        if row is not None and row.fold and 0 <= column - mark_at(row, self._columns(self.size.width)) < FOLDED_MARK:
+        if row is not None and row.fold and 0 <= column - mark_at(row, self._columns(self.text_width)) < FOLDED_MARK:
             self.action_turn()
         elif chain == 2:
             self.action_choose()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..lines import Line
+from ..drawing.lines import Line
+from ..drawing.verdict_lines import Told, laid_out, told
 from ..scene import Scene
-from ..verdict_lines import Told, laid_out, told
 from .linked import Linked
 
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
-from ..core.diagnose.outline import MARKS, brief
-from ..core.model import Edge, Graph, NodeKind
+from ...core.diagnose.outline import MARKS, brief
+from ...core.model import Edge, Graph, NodeKind
 from .graph_boxes import Box, Row, boxes, name_of
 
 Part = tuple[str, str]

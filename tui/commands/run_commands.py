@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from ..core import scenario as scenarios
-from ..core.errors import SpoolError, UsageError
-from ..core.folders import runs_folder
-from ..core.model import Strategy
-from ..core.settings import ENV_PREFIX, Resolved, nearest, resolve
-from ..core.spool import Spool, folders, in_use, spools
-from . import terminal
-from .run_opening import OnHang, ResumeOpening, RunOpening, Wish, with_absolute_paths
-from .text import clean, size
+from ...core import scenario as scenarios
+from ...core.errors import SpoolError, UsageError
+from ...core.folders import runs_folder
+from ...core.model import Strategy
+from ...core.settings import ENV_PREFIX, Resolved, nearest, resolve
+from ...core.spool import Spool, folders, in_use, spools
+from .. import terminal
+from ..run_opening import OnHang, ResumeOpening, RunOpening, Wish, with_absolute_paths
+from ..text import clean, size
 
 if TYPE_CHECKING:
-    from ..core.session import Session
+    from ...core.session import Session
 
 
 class View(NamedTuple):
@@ -90,7 +90,7 @@ def _require_fit(view: View) -> None:
 def _show(opening: RunOpening | ResumeOpening, view: View) -> int:
     """In the app, or in a plain front end."""
     if view.in_app:
-        from . import launch
+        from .. import launch
 
         return launch.show(opening, tour=view.tour)
     return _show_plainly(opening.open(), view)
@@ -119,8 +119,8 @@ def _show_plainly(session: Session, view: View) -> int:
         if session.interruptible:
             raise KeyboardInterrupt
 
-    from . import jsonl
-    from .plain import Plain
+    from .. import jsonl
+    from ..plain import Plain
 
     before = {number: signal.signal(number, end) for number in terminal.ENDING}
     stream = session.events()

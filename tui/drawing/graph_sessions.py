@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..core.model import DatabaseSession, Edge, Graph, Node, NodeKind, WaitKind
+from ...core.model import DatabaseSession, Edge, Graph, Node, NodeKind, WaitKind
 
 
 def with_sessions(graph: Graph, sessions: Sequence[DatabaseSession]) -> Graph:

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
-from ..core import events as ev
-from ..core.seen import ProcessSeen, ThreadSeen
-from ..core.state import RunState
+from ...core import events as ev
+from ...core.seen import ProcessSeen, ThreadSeen
+from ...core.state import RunState
+from ..text import clean
 from .lines import Line, Part, entry, heading, plain
 from .targets import of_thread
-from .text import clean
 from .thread_words import called, known_as
 
 # By slug: what the pool is called, and what a process does that needs it.

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from ..core import events as ev
-from ..core.errors import sentences
-from ..core.model import Culprit
-from ..core.scenario import DEFAULT
-from ..core.state import RunState
-from .actions import can_fix
+from ...core import events as ev
+from ...core.errors import sentences
+from ...core.model import Culprit
+from ...core.scenario import DEFAULT
+from ...core.state import RunState
+from ..actions import can_fix
+from ..scene import Scene
 from .lines import BLANK, Line, entry, heading, plain
-from .scene import Scene
 from .targets import Opens, Target, of_thread, targets
 from .thread_words import marked, status
 
@@ -135,7 +135,7 @@ def _verdict(said: Told, width: int) -> Iterator[Line]:
 
 
 def _culprits(shown: Sequence[Culprit], more: int, said: Told, width: int) -> Iterator[Line]:
-    from ..core.diagnose.case import who  # imported here: the first frame needs no eyes
+    from ...core.diagnose.case import who  # imported here: the first frame needs no eyes
 
     if shown:
         yield heading("Who", "Enter goes there" if any(said.jumps) else "")

@@ -13,15 +13,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from ..core.errors import CvdebugError, UsageError
-from ..core.supervise.command import Command, NotStarted, require_runnable
+from ...core.errors import CvdebugError, UsageError
+from ...core.supervise.command import Command, NotStarted, require_runnable
 
 if TYPE_CHECKING:
-    from ..core.diagnose.follow import Look
-    from ..core.diagnose.investigate import Finding
-    from ..core.evidence_file import EvidenceFile
-    from ..core.following import Following
-    from ..core.model import Verdict
+    from ...core.diagnose.follow import Look
+    from ...core.diagnose.investigate import Finding
+    from ...core.evidence_file import EvidenceFile
+    from ...core.following import Following
+    from ...core.model import Verdict
 
 LOOK_EVERY_S = 0.25
 # The same verdict with other culprits is said again, but a tree that always has new ones must not fill a log.
@@ -81,13 +81,13 @@ def main(arguments: Sequence[str]) -> int:
 
 def _in_the_app(ask: Ask) -> int:
     """The same in the app. Raises UsageError without a terminal, NotStarted for what cannot be run."""
-    from . import terminal
+    from .. import terminal
 
     if not terminal.usable():
         raise UsageError("--app needs a terminal, and there is none", hint="Without --app the command runs as it is.")
     require_runnable(ask.command[0])
-    from .launch import show
-    from .openings import Source
+    from ..launch import show
+    from ..openings import Source
 
     code = show(Source("watch", lambda: _captured(ask)))
     for stream in (sys.stdout, sys.stderr):
@@ -97,8 +97,8 @@ def _in_the_app(ask: Ask) -> int:
 
 
 def _captured(ask: Ask) -> Following:
-    from ..core.following import Following
-    from ..core.supervise.captured import Captured
+    from ...core.following import Following
+    from ...core.supervise.captured import Captured
 
     command = Captured(ask.command)
     return Following(command.pid, dsn=ask.dsn, native=ask.native, command=command)
@@ -154,7 +154,7 @@ def parse(arguments: Sequence[str]) -> Ask:
         import shlex
         from pathlib import Path
 
-        from ..core.evidence_file import EvidenceFile
+        from ...core.evidence_file import EvidenceFile
 
         file = EvidenceFile(Path(asked.report), command=shlex.join(["cvdebug", "watch", *arguments]))
     if asked.dsn is not None:
@@ -189,8 +189,8 @@ class Observer:
     def _follow(self) -> None:
         import time
 
-        from ..core.diagnose.follow import Follower
-        from ..core.diagnose.investigate import Options
+        from ...core.diagnose.follow import Follower
+        from ...core.diagnose.investigate import Options
 
         follower = Follower(self._command.pid, Options(dsn=self._ask.dsn, native=self._ask.native))
         while not self.ended_it:
@@ -199,7 +199,7 @@ class Observer:
             time.sleep(max(0.0, LOOK_EVERY_S - look.taken_s))
 
     def _tell(self, look: Look) -> None:
-        from ..core.diagnose.judge import is_hang
+        from ...core.diagnose.judge import is_hang
 
         hangs = [verdict for verdict in look.verdicts if is_hang(verdict)]
         news = [verdict for verdict in hangs if self._is_new(verdict)]
@@ -236,9 +236,9 @@ class Observer:
 
 def lines(verdict: Verdict, finding: Finding) -> Iterator[str]:
     """A verdict in a few lines: who, where in their code, the first facts, the ways out."""
-    from ..core.diagnose.case import who
-    from ..core.secrets import redact
-    from .text import clean
+    from ...core.diagnose.case import who
+    from ...core.secrets import redact
+    from ..text import clean
 
     names = [who(culprit) for culprit in verdict.culprits]
     said = [f"{verdict.slug} ({verdict.certainty}): {verdict.title}"]
@@ -258,9 +258,9 @@ def lines(verdict: Verdict, finding: Finding) -> Iterator[str]:
 
 def _places(verdict: Verdict, finding: Finding) -> Iterator[str]:
     """The innermost lines of Python of the first culprits, those that stand at one place together."""
-    from ..core.diagnose.case import who
-    from ..core.diagnose.outline import place
-    from ..core.diagnose.picture import picture
+    from ...core.diagnose.case import who
+    from ...core.diagnose.outline import place
+    from ...core.diagnose.picture import picture
 
     threads = {thread.tid: thread for process in picture(finding).processes for thread in process.threads}
     found: dict[str, list[str]] = {}

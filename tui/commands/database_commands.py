@@ -12,9 +12,9 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from ..core.errors import DatabaseError, UsageError
-from ..core.settings import resolve
-from .text import clean, shortened
+from ...core.errors import DatabaseError, UsageError
+from ...core.settings import resolve
+from ..text import clean, shortened
 
 PASSAGE = 600  # characters of a hit that are shown
 RUN = "cli"  # how these commands call themselves on the server
@@ -25,7 +25,7 @@ def search(text: str, limit: int, flags: Mapping[str, Any], *, json: bool) -> No
     if not text.strip():
         raise UsageError("there is nothing to search for", hint='Try cvdebug search "python developer".')
     settings = resolve(flags=flags).settings
-    from ..core.search import find  # imported here: the tokenizer and psycopg are heavy
+    from ...core.search import find  # imported here: the tokenizer and psycopg are heavy
 
     tokenizer = Path(settings.tokenizer).expanduser() if settings.tokenizer else None
     hits = find(text, dsn=settings.dsn, table=settings.table, tokenizer=tokenizer, limit=limit)
@@ -44,7 +44,7 @@ def search(text: str, limit: int, flags: Mapping[str, Any], *, json: bool) -> No
 
 def url() -> None:
     """Prints the embedded server's URL and keeps the server up."""
-    from ..core.database.embedded import EmbeddedServer
+    from ...core.database.embedded import EmbeddedServer
 
     with EmbeddedServer.acquire() as server:
         server.pin()
@@ -54,7 +54,7 @@ def url() -> None:
 
 def psql(arguments: list[str]) -> int:
     """Runs psql on the embedded server, which stops with it unless it was pinned; psql's exit code."""
-    from ..core.database.embedded import EmbeddedServer
+    from ...core.database.embedded import EmbeddedServer
 
     with EmbeddedServer.acquire() as server:
         return subprocess.run([str(server.psql_path), server.dsn, *arguments], check=False).returncode
@@ -62,7 +62,7 @@ def psql(arguments: list[str]) -> int:
 
 def stop() -> None:
     """Stops the embedded server."""
-    from ..core.database import embedded
+    from ...core.database import embedded
 
     if not embedded.stop():
         raise DatabaseError("the embedded server is in use by another cvdebug", hint="It stops with the last of them")

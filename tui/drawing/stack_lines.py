@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 from rich.cells import cell_len
 
-from ..core.model import Frame, WaitKind
-from ..core.seen import ProcessSeen, ThreadSeen
-from ..core.state import AFTER_READ_S, RunState, StackState
+from ...core.model import Frame, WaitKind
+from ...core.seen import ProcessSeen, ThreadSeen
+from ...core.state import AFTER_READ_S, RunState, StackState
+from ..scene import Scene, Selection
+from ..text import clean, seconds
 from .lines import Line, Part, entry, heading, plain
-from .scene import Scene, Selection
 from .targets import Target, of_thread, targets
-from .text import clean, seconds
 from .thread_words import TONES, called, marked, status
 
 # The text of a frame's source line, "" where it is not known; the float says when the stack was read.
@@ -121,7 +121,7 @@ def calls(stack: StackState | None, view: View, width: int, source: Source) -> I
 
 def trimmed(frames: Sequence[Frame]) -> Iterator[Call]:
     """The frames that tell what the thread does; what is left out between them is counted."""
-    from ..core.observe.stacks import trimmed as telling  # imported here: the first frame needs no eyes
+    from ...core.observe.stacks import trimmed as telling  # imported here: the first frame needs no eyes
 
     kept = {id(frame) for frame in telling(tuple(frames))}
     numbered = [Call(at, frame) for at, frame in enumerate(frames)]
@@ -230,7 +230,7 @@ def _name(process: ProcessSeen, thread: ThreadSeen | None, name: str) -> Line:
 
 def _about(thread: ThreadSeen, state: RunState) -> Iterator[tuple[str, str, tuple[Target, ...]]]:
     """What a thread waits for and who could wake it, each with where it leads."""
-    from ..core.diagnose.outline import brief  # imported here: the first frame needs no eyes
+    from ...core.diagnose.outline import brief  # imported here: the first frame needs no eyes
 
     if thread.wait and thread.kind is not WaitKind.RUNNING:
         here = (Selection(thread.pid), Selection(thread.pid, thread.tid))

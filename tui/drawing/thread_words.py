@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from ..core.seen import ProcessSeen, ThreadSeen
+from ...core.seen import ProcessSeen, ThreadSeen
 
 TONES = {"dead": "bad", "runs": "good", "stopped": "warn", "traced": "warn", "frozen": "warn"}
 # What the kernel calls a thread that has no name of its own: as the program that started it.
@@ -31,7 +31,7 @@ def known_as(name: str) -> str:
 
 def status(process: ProcessSeen, thread: ThreadSeen | None) -> str:
     """One of core.diagnose.outline.MARKS, or "": a dead process is known before each of its threads was looked at."""
-    from ..core.diagnose.outline import MARKS  # imported here: the first frame needs no eyes
+    from ...core.diagnose.outline import MARKS  # imported here: the first frame needs no eyes
 
     known = thread.status if thread else ""
     return known if known in MARKS else "dead" if process.dead else ""
@@ -39,6 +39,6 @@ def status(process: ProcessSeen, thread: ThreadSeen | None) -> str:
 
 def marked(status: str) -> str:
     """The symbol with its word; "" for what is not known."""
-    from ..core.diagnose.outline import MARKS
+    from ...core.diagnose.outline import MARKS
 
     return f"{MARKS[status]} {status}" if status in MARKS else ""

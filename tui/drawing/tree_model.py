@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ..core.seen import ProcessSeen, ThreadSeen
-from .scene import Selection
+from ...core.seen import ProcessSeen, ThreadSeen
+from ..scene import Selection
 from .tree_rows import (
     IDLE,
     SORTS,

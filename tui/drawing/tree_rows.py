@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
-from ..core.seen import ProcessSeen, ThreadSeen
-from .scene import Selection
+from ...core.seen import ProcessSeen, ThreadSeen
+from ..scene import Selection
 
 Sort = Literal["tree", "cpu", "rss", "pid", "state"]
 SORTS: tuple[Sort, ...] = ("tree", "cpu", "rss", "pid", "state")

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
-from ..core.seen import ProcessSeen, ThreadSeen
-from .scene import Selection
-from .text import clean, size
+from ...core.seen import ProcessSeen, ThreadSeen
+from ..scene import Selection
+from ..text import clean, size
 from .thread_words import called
 from .tree_rows import IDLE, Bundle, Sort, TreeKey, TreeRow, View, merged, process_status, status
 

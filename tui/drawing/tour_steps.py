@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ..core.model import Phase
-from ..core.state import RunState
+from ...core.model import Phase
+from ...core.state import RunState
 
 HUNG = ("stuck", "proven deadlock")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..core import events as ev
-from ..core.model import HANGS, Certainty, Phase
-from ..core.phases import PhaseState
-from ..core.state import RunState
-from .text import clean, rate, seconds
+from ...core import events as ev
+from ...core.model import HANGS, Certainty, Phase
+from ...core.phases import PhaseState
+from ...core.state import RunState
+from ..text import clean, rate, seconds
 
 # A running phase that has not moved for this long is said to make no progress.
 STILL_S = 1.0

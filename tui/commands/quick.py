@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import UsageError
-from ..core.settings import FIELDS, checked, flag
+from ...core.errors import UsageError
+from ...core.settings import FIELDS, checked, flag
 
 # Settings that only a scenario or a variable sets, and one whose flag has no value.
 _NO_FLAG = ("tokenize_in_workers", "fault", "lock_timeout_s", "keep_spool")
@@ -59,7 +59,7 @@ def _converted(key: str, value: str) -> Any:
 
 def run(arguments: Sequence[str]) -> int | None:
     """Runs in the app, where there is a terminal and nothing unusual is asked for: the exit code; None otherwise."""
-    from .terminal import usable
+    from ..terminal import usable
 
     if not usable() or (asked := read(arguments)) is None:
         return None

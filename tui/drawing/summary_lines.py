@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..core import events as ev
-from ..core.errors import sentences
-from ..core.model import Phase, Strategy
-from ..core.phases import PhaseState
-from ..core.state import RunState
-from .report import summary
-from .text import clean, seconds
-from .widgets.prose import Paragraph
+from ...core import events as ev
+from ...core.errors import sentences
+from ...core.model import Phase, Strategy
+from ...core.phases import PhaseState
+from ...core.state import RunState
+from ..report import summary
+from ..text import clean, seconds
+from ..widgets.prose import Paragraph
 
 LABEL = 12
 BEFORE = 26

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from ..core import events as ev
-from ..core.model import Strategy
-from ..core.state import RunState
-from .report import price_words
-from .text import seconds
-from .widgets.prose import Paragraph
-from .widgets.rows import Part
+from ...core import events as ev
+from ...core.model import Strategy
+from ...core.state import RunState
+from ..report import price_words
+from ..text import seconds
+from ..widgets.prose import Paragraph
+from ..widgets.rows import Part
 from .words import hung
 
 MEANS = {

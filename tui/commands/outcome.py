@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from ..core.errors import CvdebugError, ExitCode
+from ...core.errors import CvdebugError, ExitCode
 
 
 def carry_out(command: Callable[[], object]) -> None:
@@ -20,7 +20,7 @@ def carry_out(command: Callable[[], object]) -> None:
         finally:
             sys.stdout.flush()  # so that a full disk is an error like any other
     except CvdebugError as error:
-        from .text import clean
+        from ..text import clean
 
         sys.stderr.write(f"cvdebug: {clean(str(error))}\n")
         sys.exit(error.exit_code)

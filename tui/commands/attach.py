@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 from rich.text import Text
 
-from ..core.errors import DatabaseError, ExitCode, ObserveError, UsageError
-from ..core.evidence_file import EvidenceFile
-from . import report, terminal
-from .openings import ended_by_signals
-from .plain import line_console
+from ...core.errors import DatabaseError, ExitCode, ObserveError, UsageError
+from ...core.evidence_file import EvidenceFile
+from .. import report, terminal
+from ..openings import ended_by_signals
+from ..plain import line_console
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from ..core.diagnose.investigate import Finding
-    from ..core.diagnose.picture import Picture
-    from ..core.diagnose.telling import News
-    from ..core.following import Following
-    from ..core.model import Verdict
+    from ...core.diagnose.investigate import Finding
+    from ...core.diagnose.picture import Picture
+    from ...core.diagnose.telling import News
+    from ...core.following import Following
+    from ...core.model import Verdict
 
 EVERY_S = 0.25
 # A look that was as quick as this is repeated when it shows nothing.
@@ -56,7 +56,7 @@ def attach(word: str | None, wish: Wish, choose: Callable[[], int]) -> int:
     3: a hang, proven, certain or likely. 0: none, or undecided. 130: Ctrl-C before a hang was found. Raises
     CvdebugError when it cannot look.
     """
-    from ..core.observe.target import target  # imported here and below: usage errors should not wait for the judges
+    from ...core.observe.target import target  # imported here and below: usage errors should not wait for the judges
 
     if wish.json and wish.plain:
         raise UsageError("--json and --plain exclude each other")
@@ -74,21 +74,21 @@ def attach(word: str | None, wish: Wish, choose: Callable[[], int]) -> int:
 
 
 def _following(root: int, wish: Wish) -> Following:
-    from ..core.following import Following
+    from ...core.following import Following
 
     return Following(root, dsn=wish.dsn or "", native=wish.native, record=wish.record)
 
 
 def _in_the_app(root: int, wish: Wish) -> int:
-    from .launch import show
-    from .openings import Source
+    from ..launch import show
+    from ..openings import Source
 
     return show(Source("attach", lambda: _following(root, wish)))
 
 
 def _recorded(root: int, wish: Wish) -> int:
     """Follows and records, and says what a recording would."""
-    from .plain import Plain
+    from ..plain import Plain
 
     live = _following(root, wish)
     with ended_by_signals(live):
@@ -100,7 +100,7 @@ def require_readable(dsn: str | None) -> None:
     if dsn is None:
         return
     try:
-        from ..core.database.dsn import parse
+        from ...core.database.dsn import parse
     except ImportError:
         raise DatabaseError(
             "--dsn needs psycopg, which cannot be imported here", hint="Leave --dsn out, or: pip install psycopg"
@@ -112,9 +112,9 @@ class _Talk:
     """One attachment: looks, and what it says of them."""
 
     def __init__(self, root: int, wish: Wish, file: EvidenceFile | None) -> None:
-        from ..core.diagnose.investigate import Options
-        from ..core.diagnose.telling import Telling
-        from ..core.observe.target import booted_at
+        from ...core.diagnose.investigate import Options
+        from ...core.diagnose.telling import Telling
+        from ...core.observe.target import booted_at
 
         self._root = root
         self._wish = wish
@@ -130,7 +130,7 @@ class _Talk:
 
     def once(self) -> int:
         """One look; a second one where the first shows nothing: a debugger, or another cvdebug, moves the dead."""
-        from ..core.diagnose.investigate import investigate
+        from ...core.diagnose.investigate import investigate
 
         look = investigate(self._root, self._options)
         if look.taken_s < AGAIN_S and all(verdict.certainty == "undecided" for verdict in look.verdicts):
@@ -167,7 +167,7 @@ class _Talk:
 
     def _follow(self) -> bool:
         """Whether the tree has ended."""
-        from ..core.diagnose.follow import Follower
+        from ...core.diagnose.follow import Follower
 
         follower = Follower(self._root, self._options)
         while (look := follower.look()).processes:
@@ -201,7 +201,7 @@ class _Talk:
 
     def _code(self, otherwise: ExitCode) -> int:
         """The exit code; where the waits are hidden and nothing was found, a sentence and 1."""
-        from ..core.observe.target import require_sight
+        from ...core.observe.target import require_sight
 
         if self._telling.hung:
             return ExitCode.HANG
@@ -210,7 +210,7 @@ class _Talk:
         return otherwise
 
     def _show(self, finding: Finding) -> None:
-        from . import tree_text
+        from .. import tree_text
 
         shown = self._picture(finding)
         self._print(tree_text.tree(shown, self._console))
@@ -219,12 +219,12 @@ class _Talk:
         self._print(tree_text.not_seen(shown))
 
     def _picture(self, finding: Finding) -> Picture:
-        from ..core.diagnose.picture import picture
+        from ...core.diagnose.picture import picture
 
         return picture(finding, booted_at=self._booted_at)
 
     def _print_object(self, finding: Finding) -> None:
-        from ..core.diagnose.document import document
+        from ...core.diagnose.document import document
 
         sys.stdout.write(json.dumps(document(finding, booted_at=self._booted_at)) + "\n")
         sys.stdout.flush()

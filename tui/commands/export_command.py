@@ -7,10 +7,10 @@ import shutil
 import sys
 from pathlib import Path
 
-from ..core.journal import read
-from ..core.replay import find
-from ..core.state import RunState, fold
-from .export import export, folder_for, here
+from ...core.journal import read
+from ...core.replay import find
+from ...core.state import RunState, fold
+from ..export import export, folder_for, here
 
 
 def export_recording(word: str, folder: Path | None) -> None:

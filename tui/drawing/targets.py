@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from ..core.model import Culprit
-from ..core.state import RunState
-from .scene import Selection
+from ...core.model import Culprit
+from ...core.state import RunState
+from ..scene import Selection
 
 # Of a longer text only the beginning is searched.
 _SEARCHED = 4000

@@ -14,15 +14,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..core.errors import UsageError
-from ..core.settings import nearest
-from . import report
-from .plain import line_console
-from .text import clean, size
+from ...core.errors import UsageError
+from ...core.settings import nearest
+from .. import report
+from ..plain import line_console
+from ..text import clean, size
 
 if TYPE_CHECKING:
-    from ..core.diagnose.card import Card
-    from ..core.diagnose.overview import Program
+    from ...core.diagnose.card import Card
+    from ...core.diagnose.overview import Program
 
 _MARKS = {"proven": "✗", "certain": "✗", "likely": "✗", "not-hung": "✓", "undecided": "?", "": "?"}
 _GROUPS = (
@@ -69,9 +69,9 @@ def choose() -> int:
 
 
 def _programs(*, everybody: bool) -> list[Program]:
-    from ..core.diagnose.overview import overview  # imported here: `explain` and usage errors need no eyes
-    from ..core.observe.programs import roots
-    from ..core.observe.target import booted_at
+    from ...core.diagnose.overview import overview  # imported here: `explain` and usage errors need no eyes
+    from ...core.observe.programs import roots
+    from ...core.observe.target import booted_at
 
     return overview(roots(everybody=everybody), booted_at=booted_at())
 
@@ -128,7 +128,7 @@ def _when(started: str | None) -> str:
 
 def explain(slug: str | None, *, json: bool) -> None:
     """Prints what a rule says about itself, or all rules in a table."""
-    from ..core.diagnose.rules import RULES
+    from ...core.diagnose.rules import RULES
 
     cards = {slug: rule.CARD for slug, rule in RULES.items()}
     if slug is not None and slug not in cards:

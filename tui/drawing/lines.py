@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from rich.cells import cell_len, chop_cells
 
+from ..text import clean
 from .targets import Target
-from .text import clean
 
 Part = tuple[str, str]  # a text, and the name of its tone, as in widgets.rows
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from typing import NamedTuple
 
-from ..core.errors import UsageError
-from ..core.replay import AT_ONCE, Replay, find
-from . import terminal
-from .openings import Source, ended_by_signals
+from ...core.errors import UsageError
+from ...core.replay import AT_ONCE, Replay, find
+from .. import terminal
+from ..openings import Source, ended_by_signals
 
 
 class View(NamedTuple):
@@ -27,7 +27,7 @@ def replay(word: str, speed: str | None, view: View) -> int:
         raise UsageError("--json and --plain exclude each other")
     recorded = Replay(find(word), _speed(speed))
     if not (view.json or view.plain) and terminal.usable():
-        from .launch import show
+        from ..launch import show
 
         return show(Source("recording", lambda: recorded, "recording"), clock=recorded.clock)
     with ended_by_signals(recorded):
@@ -36,10 +36,10 @@ def replay(word: str, speed: str | None, view: View) -> int:
 
 def _print(recorded: Replay, view: View) -> int:
     if view.json:
-        from . import jsonl
+        from .. import jsonl
 
         return jsonl.show(recorded.events())
-    from .plain import Plain
+    from ..plain import Plain
 
     return Plain(clock=recorded.clock).show(recorded.events())
 

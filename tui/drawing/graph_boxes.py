@@ -9,9 +9,9 @@ import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from ..core.diagnose.outline import MARKS
-from ..core.model import Edge, Graph, Node, NodeKind, WaitKind
-from .text import clean
+from ...core.diagnose.outline import MARKS
+from ...core.model import Edge, Graph, Node, NodeKind, WaitKind
+from ..text import clean
 from .thread_words import known_as
 
 # So many that differ in nothing are drawn as one.

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from ..core import events as ev
-from ..core.model import HANGS
-from ..core.state import RunState
+from ...core import events as ev
+from ...core.model import HANGS
+from ...core.state import RunState
 from .fork_story import story
 from .lines import BLANK, Line, entry, heading, plain
 from .targets import Opens
 from .verdict_lines import MARKS, TONES, headline, paragraph, ways_out
 
 if TYPE_CHECKING:
-    from ..core.diagnose.card import Card
+    from ...core.diagnose.card import Card
 
 _GROUPS = (
     ("Hung", HANGS),
