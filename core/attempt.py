@@ -17,6 +17,7 @@ from .fix import Blocker
 from .model import Certainty, Phase, ProcessSnapshot, Stack
 from .pipeline.spec import SubjectSpec
 from .publisher import Publisher
+from .server_state import ServerState
 from .spool import Spool
 from .supervise import signals
 from .tail import Tail
@@ -35,6 +36,8 @@ END_S = 5.0
 # After so long without a word of the subject more is asked than whether it is dead; and after so long an unproven hang
 # is believed.
 PAUSE_S, SILENCE_S = 0.4, 1.0
+# After so long a server that embeds is asked how it is: well before it is judged, as its answer is movement.
+ASK_SERVER_S = 0.2
 # In these phases the subject waits for the database, and says little.
 IN_DATABASE = (Phase.STORE, Phase.INDEX)
 # In these the database is asked what it does.
@@ -78,6 +81,7 @@ class Attempt:
         self._sampler = Sampler(roles=self._role)
         self._notices = Notices()
         self._database = DatabaseMonitor(spec.dsn)
+        self._server = ServerState((spec.settings.ollama_url or "") if spec.settings.embedder == "ollama" else "")
         self._follower = Follower(self._root, options, pace=PACE, look_pace=LOOK_PACE)
         self._look: Look | None = None
         self._next_look = time.monotonic() + LOOK_EVERY_S
@@ -107,6 +111,14 @@ class Attempt:
     def proven(self) -> bool:
         """Whether the hang is proven: the subject's main thread can never go on."""
         return self._look is not None and self._look.root_dead
+
+    @property
+    def certainty(self) -> Certainty:
+        """How sure it is that the run hangs, once that is said."""
+        if self.proven:
+            return Certainty.PROVEN
+        said = [verdict.certainty for verdict in self._publisher.state.verdicts.values()]
+        return Certainty.CERTAIN if Certainty.CERTAIN in said else Certainty.LIKELY
 
     @property
     def processes(self) -> tuple[ProcessSnapshot, ...]:
@@ -189,6 +201,8 @@ class Attempt:
         if not self._tree.subject_pid:
             return
         state, now_s = self._publisher.state, time.monotonic()
+        if state.phase not in WITH_DATABASE and now_s - self._heard_s >= ASK_SERVER_S:
+            self._server.ask(self._heard_s)
         pauses = now_s - self._heard_s >= PAUSE_S or state.phase in IN_DATABASE
         look = self._look = self._follower.look(
             result_pending=state.result_pending,
@@ -229,7 +243,9 @@ class Attempt:
         return self._tree.subject_pid
 
     def _notes(self) -> tuple[str, ...]:
-        """What the subject said about the memory of its index."""
+        """What the subject said about the memory of its index, and before that what the server that embeds says."""
+        if self._publisher.state.phase not in WITH_DATABASE:
+            return self._server.lines
         index = self._publisher.state.index
         if index is None:
             return ()

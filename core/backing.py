@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from .settings import Settings
 
 if TYPE_CHECKING:
     from .database.embedded import EmbeddedServer
     from .database.tablelock import TableLock
     from .supervise.bystander import Bystander
+    from .supervise.embedding_server import EmbeddingServer
+
+STALL_AFTER = 12
+"""Requests of a scenario's embedding server before it falls silent: the first is the one that loads the model."""
 
 
 class Backing:
@@ -21,6 +27,7 @@ class Backing:
         self._server: EmbeddedServer | None = None
         self._lock: TableLock | None = None
         self._bystander: Bystander | None = None
+        self._embedding_server: EmbeddingServer | None = None
 
     def check_words(self) -> None:
         """Raises UsageError when the table's name or the DSN cannot be read; connects to nothing."""
@@ -36,8 +43,8 @@ class Backing:
 
         Raises DatabaseError or UsageError.
         """
-        from .database import table as tables  # imported here: `attach` and `ps` must work without psycopg
-        from .database import tablelock
+        from .database import swap, tablelock  # imported here: `attach` and `ps` must work without psycopg
+        from .database import table as tables
         from .database.connection import connect
 
         name = tables.TableName.parse(self._settings.table)
@@ -45,7 +52,9 @@ class Backing:
         orphans = tablelock.end_orphans(self.dsn, run)
         self._lock = tablelock.TableLock.acquire(self.dsn, name, run)
         with connect(self.dsn, run=run, role="check") as connection:
-            tables.check(connection, name)
+            tables.check(connection, name, storage=self._settings.storage)
+            if self._settings.replace == "swap":
+                swap.require_swappable(connection, name)
         return orphans
 
     def bring_trouble(self, run: str) -> None:
@@ -53,7 +62,21 @@ class Backing:
         if self._settings.fault == "open-transaction":
             from .supervise.bystander import Bystander
 
-            self._bystander = Bystander(run=run, dsn=self.dsn, table=self._settings.table)
+            settings = self._settings
+            self._bystander = Bystander(run=run, dsn=self.dsn, table=settings.table, storage=settings.storage)
+
+    def serve(self, *, resumed: bool) -> Settings:
+        """The settings with the address of the server that the scenario brings along, if it does; else as they are.
+
+        It falls silent after some requests. A run that is taken up finds it restarted. Raises EmbedderError.
+        """
+        if self._settings.fault != "embedder-stall":
+            return self._settings
+        from .supervise.embedding_server import EmbeddingServer
+
+        faults = [] if resumed else [{"kind": "stall", "after": STALL_AFTER}]
+        self._embedding_server = EmbeddingServer(*faults)
+        return msgspec.structs.replace(self._settings, ollama_url=self._embedding_server.url)
 
     def end_session(self, run: str, pid: int, application: str) -> None:
         """Ends a session of the server, if it still has this application name, and waits until it is gone.
@@ -78,7 +101,9 @@ class Backing:
         return self._server.dsn
 
     def close(self) -> None:
-        """Ends the scenario's other session, and gives lock and server back."""
+        """Ends the scenario's other session and its embedding server, and gives lock and server back."""
+        if self._embedding_server is not None:
+            self._embedding_server.close()
         if self._bystander is not None:
             self._bystander.close()
         if self._lock is not None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from .errors import CvdebugError, ExitCode
 from .events import Failed, FixRefused, Outcome
 from .exits import signal_name
+from .model import Certainty
 
 
 class End(NamedTuple):
@@ -48,10 +49,12 @@ def by_person(by: signal.Signals, *, held: bool) -> End:
     return End("interrupted", 128 + by, f"interrupted by {by.name}")
 
 
-def by_hang(*, proven: bool) -> End:
+def by_hang(certainty: Certainty) -> End:
     """It hangs, and nobody wanted that fixed or held."""
-    sure = "nothing can wake it" if proven else "that is not proven, but likely"
-    return End("hang", ExitCode.HANG, f"the run hangs, and {sure}")
+    return End("hang", ExitCode.HANG, f"the run hangs, and {_SURE.get(certainty, 'that is not proven, but likely')}")
+
+
+_SURE = {Certainty.PROVEN: "nothing can wake it", Certainty.CERTAIN: "the facts admit nothing else"}
 
 
 def by_refusal(refused: FixRefused) -> End:

@@ -4,6 +4,7 @@
     ├── UsageError              exit 2: flags, settings, scenario files
     ├── InputError              a corpus, a document, a tokenizer file
     ├── VectorError             an embedder's output that must not be stored
+    ├── EmbedderError           an embedder's server: away, silent, without the model, or refusing a text
     ├── SpoolError              a run's folder: missing, locked, of another run
     ├── WorkerError             a worker ended or failed before its work was done
     ├── DatabaseError           the server or the table
@@ -64,6 +65,15 @@ class InputError(CvdebugError):
 
 class VectorError(CvdebugError):
     """An embedding that must not be stored: wrong dimension, NaN, Inf or zero norm."""
+
+
+class EmbedderError(CvdebugError):
+    """The server that embeds cannot be used. `text` is the place of the text that it refuses among those it was given,
+    None when that is not the reason."""
+
+    def __init__(self, what: str, *, hint: str = "", text: int | None = None) -> None:
+        super().__init__(what, hint=hint)
+        self.text = text
 
 
 class SpoolError(CvdebugError):

@@ -111,6 +111,13 @@ class FileSkipped(Event, frozen=True, kw_only=True, tag="file-skipped"):
     number: int
 
 
+class FilesSkipped(Event, frozen=True, kw_only=True, tag="files-skipped"):
+    """How many inputs were not used, and of each kind, as "encrypted"; a run that is taken up knows no kinds."""
+
+    number: int
+    kinds: dict[str, int] = {}
+
+
 class Log(Event, frozen=True, kw_only=True, tag="log"):
     """A line: `origin` is `output` for what the subject's processes printed, `cvdebug` for our own words."""
 
@@ -333,9 +340,9 @@ class RunFinished(Event, frozen=True, kw_only=True, tag="run-finished"):
 
 AnyEvent = (
     RunStarted | Attached | SubjectStarted | PhaseStarted | PhaseProgress | PhaseFinished | WorkerStarted
-    | WorkerEnded | FileSkipped | Log | Tokenized | Embedded | IndexChosen | Verified | TreeSampled | StacksRead
-    | GraphDrawn | DatabaseSampled | NotSeen | VerdictReached | VerdictWithdrawn | Stuck | Unstuck | FixPlanned
-    | FixRefused | FixStarted | Signalled | Held | Failed | RunFinished
+    | WorkerEnded | FileSkipped | FilesSkipped | Log | Tokenized | Embedded | IndexChosen | Verified | TreeSampled
+    | StacksRead | GraphDrawn | DatabaseSampled | NotSeen | VerdictReached | VerdictWithdrawn | Stuck | Unstuck
+    | FixPlanned | FixRefused | FixStarted | Signalled | Held | Failed | RunFinished
 )  # fmt: skip
 
 _encoder = msgspec.json.Encoder()

@@ -11,6 +11,10 @@ class NotAFile(OSError):
     """Not a regular file, or a larger one than is read."""
 
 
+class TooLarge(NotAFile):
+    """A larger file than is read."""
+
+
 def read_regular(path: Path, max_bytes: int) -> bytes:
     """A regular file's bytes. Looks before it opens, and again after: opening a device can have effects.
 
@@ -22,7 +26,7 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
         _require_regular(os.fstat(descriptor), max_bytes)
         data = file.read(max_bytes + 1)
     if len(data) > max_bytes:
-        raise NotAFile(f"larger than {max_bytes >> 20} MB")
+        raise TooLarge(f"larger than {max_bytes >> 20} MB")
     return data
 
 
@@ -35,4 +39,4 @@ def _require_regular(status: os.stat_result, max_bytes: int) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise NotAFile("not a regular file")
     if status.st_size > max_bytes:
-        raise NotAFile(f"larger than {max_bytes >> 20} MB")
+        raise TooLarge(f"larger than {max_bytes >> 20} MB")

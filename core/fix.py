@@ -9,7 +9,7 @@ import msgspec
 
 from .events import FixPlanned, Price
 from .model import Strategy
-from .settings import Settings
+from .settings import Fault, Settings
 
 DEFAULT = Strategy.SERIAL
 # For a hang that no database session is to blame for.
@@ -93,10 +93,12 @@ def plan(
     embedded: int,
     counted: int,
     prices: Sequence[Price],
+    fault: Fault = "none",
 ) -> FixPlanned:
     """The plan of a fix, from what the spool holds and what is proven dead.
 
-    `chunks`, `embedded` and `counted` are numbers of chunks; `tree` is every process of the run.
+    `chunks`, `embedded` and `counted` are numbers of chunks; `tree` is every process of the run; `fault` is the
+    scenario's.
     """
     released = strategy is Strategy.RELEASE
     ends = tuple(dead) if released else tuple(tree)
@@ -106,16 +108,19 @@ def plan(
         kept=embedded,
         to_embed=chunks - embedded,
         to_count=chunks - counted,
-        steps=tuple(_steps(strategy, ends, chunks, embedded, counted)),
+        steps=tuple(_steps(strategy, ends, chunks, embedded, counted, fault)),
         prices=tuple(prices),
     )
 
 
-def _steps(strategy: Strategy, ends: Sequence[int], chunks: int, embedded: int, counted: int) -> list[str]:
+def _steps(
+    strategy: Strategy, ends: Sequence[int], chunks: int, embedded: int, counted: int, fault: Fault
+) -> list[str]:
     what = "the proven-dead workers" if strategy is Strategy.RELEASE else "the whole hung tree"
     steps = [f"End {what}: PID {', '.join(map(str, ends))}", f"Keep {embedded:,} of {chunks:,} vectors"]
     if strategy is not Strategy.RELEASE:
-        steps.append(f"Start a new subject on the same spool: {_MEANS[strategy]}")
+        means = "; ".join(filter(None, (_AVOIDS.get(fault, ""), _MEANS[strategy])))
+        steps.append(f"Start a new subject on the same spool: {means}")
     if chunks > embedded:
         steps.append(f"Embed the remaining {chunks - embedded:,}")
     who = "in the subject, which holds its own thread pool" if strategy is Strategy.RELEASE else "in new workers"
@@ -129,4 +134,11 @@ _MEANS = {
     Strategy.SPAWN: "workers are new interpreters with thread pools of their own",
     Strategy.FORKSERVER: "workers are forked from a clean server process that never tokenized",
     Strategy.THREAD: "workers are threads of the subject, where the pool's threads live",
+}
+# How a new subject gets to its end where a scenario's fault, and not the toggle, made the old one hang.
+_AVOIDS: dict[Fault, str] = {
+    "kill-worker": "no worker is killed in it",
+    "log-lock": "nothing is being logged when it forks",
+    "queue-join": "it reads what its workers say before it joins them",
+    "shared-connection": "its workers inherit no connection",
 }

@@ -1,6 +1,6 @@
 """Where cvdebug keeps what is its own: all of it private to the user.
 
-CVDEBUG_HOME, a folder, moves everything there.
+CVDEBUG_HOME, a folder, moves all of it there; the config file is elsewhere (core.config).
 """
 
 from __future__ import annotations

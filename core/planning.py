@@ -64,6 +64,7 @@ class Planner:
             embedded=embedded,
             counted=counted,
             prices=[price] if price else [],
+            fault=spool.manifest.settings.fault,
         )
 
     def proposals(self, attempt: Attempt, terms: Terms) -> Iterator[FixPlanned | FixRefused]:

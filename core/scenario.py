@@ -15,7 +15,7 @@ import msgspec
 
 from .errors import UsageError
 from .files import read_regular, reason
-from .settings import Parallelism, absolute, checked, nearest
+from .settings import Parallelism, absolute, checked, is_hub_name, nearest
 
 DEFAULT = "cv-pipeline"
 MAX_BYTES = 1 << 20
@@ -23,12 +23,18 @@ _PATHS = ("input", "tokenizer")
 
 
 class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a run ends with one position of the toggle."""
+    """How a run ends with one position of the toggle, and with these other flags where there are any."""
 
     parallelism: Parallelism
     exit_code: int
+    flags: tuple[str, ...] = ()
     verdict: str = ""
     phase: str = ""
+
+    @property
+    def asked(self) -> str:
+        """The flags in words."""
+        return " ".join((f"--parallelism {self.parallelism}", *self.flags))
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -76,7 +82,7 @@ def _build(table: dict[str, Any], *, where: str, name: str, base: Path | None) -
         raise UsageError(f"{where}: settings is not a table", hint="Write [settings] and a line for each setting.")
     values = {key: checked(key, value, where=where) for key, value in settings.items()}
     for key in _PATHS:
-        if base is not None and values.get(key):
+        if base is not None and values.get(key) and not (key == "tokenizer" and is_hub_name(values[key])):
             values[key] = absolute(values[key], base)
     try:
         scenario = msgspec.convert({**table, "settings": values}, Scenario)

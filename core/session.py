@@ -130,6 +130,7 @@ class Session:
             orphans = self._backing.open(spool.manifest.run)
             if self._request.spool is None:
                 self._backing.bring_trouble(spool.manifest.run)
+            self._settings = self._backing.serve(resumed=self._request.spool is not None)
         self._heed_cancel()
         if orphans:
             plural = "s" if orphans > 1 else ""
@@ -256,7 +257,7 @@ class Session:
         if self._request.on_hang == "fix" and not self._fixed:
             yield from self._fix_unasked(now)
         elif self._request.on_hang != "hold":
-            yield self._finish(ends.by_hang(proven=attempt.proven))
+            yield self._finish(ends.by_hang(attempt.certainty))
         elif not self._held:
             self._held = True
             yield self._publish(ev.Held(pids=attempt.tree, commands=hold_commands(attempt.dead, attempt.tree)))

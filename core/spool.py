@@ -19,6 +19,7 @@ import msgspec
 
 from .errors import SpoolError
 from .folders import runs_folder
+from .served import ServedModel
 from .settings import Settings
 
 VERSION = 1
@@ -38,6 +39,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     stage: Stage = "new"
     tokenizer: str = ""
     embedder: str = ""
+    served: ServedModel | None = None  # what a server embeds with, where one does
     secret_dsn: bool = False  # the DSN had a password, which is not written down
     documents: int = 0
     skipped: int = 0

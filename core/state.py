@@ -58,6 +58,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     phases: dict[Phase, PhaseState] = msgspec.field(default_factory=_fresh_phases)
     workers: dict[int, WorkerState] = {}
     skipped: int = 0
+    skipped_kinds: dict[str, int] = {}
     tokenized: ev.Tokenized | None = None
     vectors_kept: int = 0
     vectors_computed: int = 0
@@ -177,6 +178,11 @@ def _(event: ev.WorkerEnded, state: RunState) -> RunState:
 @_fold.register
 def _(event: ev.FileSkipped, state: RunState) -> RunState:
     return _with(state, skipped=max(state.skipped, event.number))
+
+
+@_fold.register
+def _(event: ev.FilesSkipped, state: RunState) -> RunState:
+    return _with(state, skipped=event.number, skipped_kinds=event.kinds)
 
 
 @_fold.register

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .commands import options
+from .commands import completions, options
 from .commands.outcome import carry_out
 
 WELCOME = """\
@@ -28,7 +28,6 @@ More: cvdebug --help, cvdebug scenarios, cvdebug search "python developer".
 """
 
 app = typer.Typer(
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -39,6 +38,12 @@ db_app = typer.Typer(help="The embedded PostgreSQL.", rich_markup_mode=None, no_
 app.add_typer(runs_app, name="runs")
 app.add_typer(scenarios_app, name="scenarios")
 app.add_typer(db_app, name="db")
+config_app = typer.Typer(
+    help="The settings: where each comes from, and the config file.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+app.add_typer(config_app, name="config")
 
 
 @app.callback(invoke_without_command=True)
@@ -59,25 +64,37 @@ def welcome(
 @app.command()
 def run(
     scenario: Annotated[
-        str | None, typer.Argument(help="A scenario's name, or a .toml file of yours.", show_default=False)
+        str | None,
+        typer.Argument(
+            help="A scenario's name, or a .toml file of yours.",
+            show_default=False,
+            autocompletion=completions.scenarios,
+        ),
     ] = None,
     input: options.Input = None,
     cvs: options.Cvs = None,
     seed: options.Seed = None,
     tokenizer: options.TokenizerFile = None,
     embedder: options.Embedder = None,
+    ollama_url: options.OllamaUrl = None,
+    model: options.Model = None,
+    pull: options.Pull = None,
+    embed_timeout: options.EmbedTimeout = None,
     parallelism: options.Parallelism = None,
     start_method: options.StartMethod = None,
     workers: options.Workers = None,
     batch: options.Batch = None,
     dsn: options.Dsn = None,
     table: options.Table = None,
+    replace: options.Replace = None,
+    storage: options.Storage = None,
     index: options.Index = None,
     metric: options.Metric = None,
     m: options.M = None,
     ef_construction: options.EfConstruction = None,
     lists: options.Lists = None,
     maintenance_work_mem_mb: options.MaintenanceMemory = None,
+    lock_timeout: options.LockTimeout = None,
     keep_spool: options.KeepSpool = None,
     timeout: options.Timeout = None,
     fix: options.Fix = False,
@@ -97,9 +114,11 @@ def run(
 
     flags = {
         "input": input, "cvs": cvs, "seed": seed, "tokenizer": tokenizer, "embedder": embedder,
+        "ollama_url": ollama_url, "model": model, "pull": pull, "embed_timeout_s": embed_timeout,
         "parallelism": parallelism, "start_method": start_method, "workers": workers, "batch": batch, "dsn": dsn,
-        "table": table, "index": index, "metric": metric, "m": m, "ef_construction": ef_construction, "lists": lists,
-        "maintenance_work_mem_mb": maintenance_work_mem_mb, "keep_spool": keep_spool, "timeout_s": timeout,
+        "table": table, "replace": replace, "storage": storage, "index": index, "metric": metric, "m": m,
+        "ef_construction": ef_construction, "lists": lists, "maintenance_work_mem_mb": maintenance_work_mem_mb,
+        "lock_timeout_s": lock_timeout, "keep_spool": keep_spool, "timeout_s": timeout,
     }  # fmt: skip
     view = run_commands.View(json=json, plain=plain, record=record, tour=tour)
     ask = run_commands.HangPolicy(fix=fix, fix_with=fix_with, hold=hold, yes=yes)
@@ -110,19 +129,30 @@ def run(
 def resume(
     run: Annotated[
         str | None,
-        typer.Argument(help="The run (cvdebug runs lists them); default: the newest.", show_default=False),
+        typer.Argument(
+            help="The run (cvdebug runs lists them); default: the newest.",
+            show_default=False,
+            autocompletion=completions.runs,
+        ),
     ] = None,
     fix_with: options.FixWith = None,
     dsn: options.Dsn = None,
     tokenizer: options.TokenizerFile = None,
     embedder: options.Embedder = None,
+    ollama_url: options.OllamaUrl = None,
+    model: options.Model = None,
+    pull: options.Pull = None,
+    embed_timeout: options.EmbedTimeout = None,
     workers: options.Workers = None,
+    replace: options.Replace = None,
+    storage: options.Storage = None,
     index: options.Index = None,
     metric: options.Metric = None,
     m: options.M = None,
     ef_construction: options.EfConstruction = None,
     lists: options.Lists = None,
     maintenance_work_mem_mb: options.MaintenanceMemory = None,
+    lock_timeout: options.LockTimeout = None,
     keep_spool: options.KeepSpool = None,
     timeout: options.Timeout = None,
     plain: options.PlainOutput = False,
@@ -133,9 +163,11 @@ def resume(
     from .commands import run_commands
 
     flags = {
-        "dsn": dsn, "tokenizer": tokenizer, "embedder": embedder, "workers": workers, "index": index,
-        "metric": metric, "m": m, "ef_construction": ef_construction, "lists": lists,
-        "maintenance_work_mem_mb": maintenance_work_mem_mb, "keep_spool": keep_spool, "timeout_s": timeout,
+        "dsn": dsn, "tokenizer": tokenizer, "embedder": embedder, "ollama_url": ollama_url, "model": model,
+        "pull": pull, "embed_timeout_s": embed_timeout, "workers": workers,
+        "replace": replace, "storage": storage, "index": index, "metric": metric, "m": m,
+        "ef_construction": ef_construction, "lists": lists, "maintenance_work_mem_mb": maintenance_work_mem_mb,
+        "lock_timeout_s": lock_timeout, "keep_spool": keep_spool, "timeout_s": timeout,
     }  # fmt: skip
     view = run_commands.View(json=json, plain=plain, record=record)
     raise typer.Exit(run_commands.resume(run, flags, fix_with, view))
@@ -172,7 +204,13 @@ def attach(
 @app.command()
 def replay(
     recording: Annotated[
-        str, typer.Argument(metavar="FILE|RUN", help="What --record left, or a run that was kept.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="FILE|RUN",
+            help="What --record left, or a run that was kept.",
+            show_default=False,
+            autocompletion=completions.runs,
+        ),
     ],
     speed: options.Speed = None,
     plain: options.LookPlain = False,
@@ -190,7 +228,13 @@ def replay(
 @app.command()
 def export(
     recording: Annotated[
-        str, typer.Argument(metavar="FILE|RUN", help="What --record left, or a run that was kept.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="FILE|RUN",
+            help="What --record left, or a run that was kept.",
+            show_default=False,
+            autocompletion=completions.runs,
+        ),
     ],
     folder: Annotated[
         Path | None,
@@ -216,7 +260,12 @@ def ps(all: options.Everybody = False, json: options.JsonArray = False) -> None:
 
 @app.command()
 def explain(
-    slug: Annotated[str | None, typer.Argument(metavar="SLUG", help="A verdict's name.", show_default=False)] = None,
+    slug: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SLUG", help="A verdict's name.", show_default=False, autocompletion=completions.verdicts
+        ),
+    ] = None,
     json: options.JsonArray = False,
 ) -> None:
     """Explain a verdict: why it happens, when it is said, the ways out. Without SLUG a list of all."""
@@ -225,7 +274,36 @@ def explain(
     look_commands.explain(slug, json=json)
 
 
-@app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command()
+def doctor(
+    dsn: options.Dsn = None,
+    table: options.Table = None,
+    replace: options.Replace = None,
+    storage: options.Storage = None,
+    index: options.Index = None,
+    embedder: options.Embedder = None,
+    ollama_url: options.OllamaUrl = None,
+    model: options.Model = None,
+    json: options.JsonArray = False,
+) -> None:
+    """Check this machine: Python, tokenizers after a fork, py-spy, PostgreSQL, Ollama, memory, disk, limits.
+
+    The options are those of the run that it is asked about. Exit code 1 when a check failed; notes and warnings give 0.
+    """
+    from .commands import doctor as doctor_command
+
+    flags: dict[str, Any] = {
+        "dsn": dsn, "table": table, "replace": replace, "storage": storage, "index": index, "embedder": embedder,
+        "ollama_url": ollama_url, "model": model,
+    }  # fmt: skip
+    raise typer.Exit(doctor_command.doctor(flags, json=json))
+
+
+@app.command(
+    cls=completions.WatchCommand,
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
 def watch() -> None:
     """Run any command as if cvdebug were not there, and say when it hangs; with --app in the app."""
     from .commands import watch_command
@@ -242,7 +320,11 @@ def runs(context: typer.Context) -> None:
 
 
 @runs_app.command("prune")
-def prune(run: Annotated[str | None, typer.Argument(help="Only this one.", show_default=False)] = None) -> None:
+def prune(
+    run: Annotated[
+        str | None, typer.Argument(help="Only this one.", show_default=False, autocompletion=completions.runs)
+    ] = None,
+) -> None:
     """Remove the spools of runs that nobody uses, and what they hold."""
     from .commands import run_commands
 
@@ -250,15 +332,17 @@ def prune(run: Annotated[str | None, typer.Argument(help="Only this one.", show_
 
 
 @scenarios_app.callback(invoke_without_command=True)
-def scenarios(context: typer.Context) -> None:
+def scenarios(context: typer.Context, json: options.JsonArray = False) -> None:
     if context.invoked_subcommand is None:
         from .commands import run_commands
 
-        run_commands.list_scenarios()
+        run_commands.list_scenarios(json=json)
 
 
 @scenarios_app.command("show")
-def show(name: Annotated[str, typer.Argument(help="A scenario's name or file.")]) -> None:
+def show(
+    name: Annotated[str, typer.Argument(help="A scenario's name or file.", autocompletion=completions.scenarios)],
+) -> None:
     """Print a scenario's file."""
     from .commands import run_commands
 
@@ -272,12 +356,13 @@ def search(
     dsn: options.Dsn = None,
     table: options.Table = None,
     tokenizer: options.TokenizerFile = None,
+    ollama_url: options.OllamaUrl = None,
     json: options.Json = False,
 ) -> None:
     """Find the CV passages nearest to a text: what the load was for."""
     from .commands import database_commands
 
-    flags: dict[str, Any] = {"dsn": dsn, "table": table, "tokenizer": tokenizer}
+    flags: dict[str, Any] = {"dsn": dsn, "table": table, "tokenizer": tokenizer, "ollama_url": ollama_url}
     database_commands.search(text, limit, flags, json=json)
 
 
@@ -303,6 +388,64 @@ def db_stop() -> None:
     from .commands import database_commands
 
     database_commands.stop()
+
+
+@config_app.command("show")
+def config_show(
+    scenario: Annotated[
+        str | None,
+        typer.Argument(
+            help="As a run of this scenario takes them.", show_default=False, autocompletion=completions.scenarios
+        ),
+    ] = None,
+    json: options.JsonObjectOnce = False,
+) -> None:
+    """Show every setting and where it comes from: a variable, the scenario, the config file or the defaults."""
+    from .commands import config_command
+
+    config_command.show(scenario, json=json)
+
+
+@config_app.command("path")
+def config_path() -> None:
+    """Print where the config file is, or would be."""
+    from .commands import config_command
+
+    config_command.path()
+
+
+@config_app.command("validate")
+def config_validate(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="Another file than the config file.", show_default=False)
+    ] = None,
+    json: options.JsonObjectOnce = False,
+) -> None:
+    """Check the config file: exit code 0 when it is right or missing, 2 with all that is wrong."""
+    from .commands import config_command
+
+    raise typer.Exit(config_command.validate(file, json=json))
+
+
+@app.command()
+def completion(
+    shell: Annotated[
+        str, typer.Argument(metavar="bash|zsh|fish", autocompletion=completions.among(completions.SHELLS))
+    ],
+) -> None:
+    """Print the shell's script that completes commands, options, scenarios and runs: source <(cvdebug completion bash).
+
+    For fish: cvdebug completion fish | source. cvdebug --install-completion writes it into the shell's start files.
+    """
+    typer.echo(completions.script(shell))
+
+
+@app.command("man")
+def manual() -> None:
+    """Show the manual page; in a pipe or a file its source, for man -l or ~/.local/share/man/man1/cvdebug.1."""
+    from .commands import manual as page
+
+    page.show(app)
 
 
 def main() -> None:

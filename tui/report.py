@@ -18,6 +18,7 @@ from .text import clean, rate, seconds, shortened
 Line = Text | Padding | Table
 CERTAINTY_STYLE = {"proven": "bold red", "certain": "bold red", "likely": "yellow", "not-hung": "green"}
 MOST_CULPRITS = 8
+SKIPPED_SHOWN = 100  # inputs; a folder may hold thousands that cannot be read
 SNIPPET = 56  # beside score and source it fits 80 columns
 
 
@@ -68,7 +69,10 @@ def _(event: ev.SubjectStarted, state: RunState) -> Iterator[Line]:
 
 @_lines.register
 def _(event: ev.FileSkipped, state: RunState) -> Iterator[Line]:
-    yield Text(f"skipped {clean(event.file)}: {clean(event.reason)}", style="yellow")
+    if event.number <= SKIPPED_SHOWN:
+        yield Text(f"skipped {clean(event.file)}: {clean(event.reason)}", style="yellow")
+    elif event.number == SKIPPED_SHOWN + 1:
+        yield Text("more inputs are skipped; --json and --record name them", style="yellow")
 
 
 @_lines.register
@@ -220,7 +224,8 @@ def summary(state: RunState) -> Iterator[Line]:
         speed = rate(state.tokenized.tokens / state.tokenized.elapsed_s).replace("/s", " tokens/s")
         yield indented(f"tokenize {speed} with TOKENIZERS_PARALLELISM {state.tokenized.parallelism}")
     if state.skipped:
-        yield indented(f"skipped  {state.skipped:,} inputs", "yellow")
+        kinds = ", ".join(f"{number:,} {clean(kind)}" for kind, number in state.skipped_kinds.items())
+        yield indented(f"skipped  {state.skipped:,} inputs" + (f": {kinds}" if kinds else ""), "yellow")
     if state.verified is not None:
         yield from _index_summary(state.verified)
 

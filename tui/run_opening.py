@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from ..core import scenario as scenarios
+from ..core.config import in_force
 from ..core.errors import UsageError
 from ..core.model import Strategy
-from ..core.settings import Resolved, resolve
+from ..core.settings import Resolved, is_hub_name
 from .scene import Kind
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class RunOpening:
         self._wish = wish
         self._number = number
         self.scenario = scenarios.load(wish.scenario)
-        self.resolved = resolve(
+        self.resolved = in_force(
             flags=with_absolute_paths(wish.flags), scenario=self.scenario.settings, scenario_name=self.scenario.path
         )
         check_words(self.resolved)
@@ -128,10 +129,12 @@ def numbered(record: Path | None, number: int) -> Path | None:
 
 def with_absolute_paths(flags: Mapping[str, Any]) -> dict[str, Any]:
     """The subject has another working folder in mind than the caller: paths go out absolute."""
-    return {
-        key: os.path.abspath(os.path.expanduser(value)) if key in ("input", "tokenizer") and value else value
-        for key, value in flags.items()
-    }
+    return {key: _absolute(key, value) for key, value in flags.items()}
+
+
+def _absolute(key: str, value: Any) -> Any:
+    is_path = key == "input" or (key == "tokenizer" and value and not is_hub_name(value))
+    return os.path.abspath(os.path.expanduser(value)) if is_path and value else value
 
 
 def check_words(resolved: Resolved) -> None:

@@ -6,6 +6,7 @@ No PG* variable leaks into a connection whose dsn was given, and no password int
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Iterator
@@ -19,7 +20,16 @@ from psycopg.conninfo import make_conninfo
 from ..errors import ConnectionLost, DatabaseError
 from .dsn import FROM_ENVIRONMENT, parse, pg_variables, redact, without_password
 
-__all__ = ["Connection", "application_name", "connect", "prepare_vectors", "redact", "translate", "without_password"]
+__all__ = [
+    "Connection",
+    "application_name",
+    "backend_pid",
+    "connect",
+    "prepare_vectors",
+    "redact",
+    "translate",
+    "without_password",
+]
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
@@ -28,6 +38,8 @@ _CONNECT_TIMEOUT_S = 10
 _KEEPALIVES = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 # NAMEDATALEN - 1: the server cuts longer names, and two runs must not become one.
 _NAME_MAX = 63
+# What psycopg logs beside the errors that it raises would only be noise on the terminal.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 # One connects at a time, as the variables of another's moment must not come or go in between.
 _environment = threading.Lock()
 
@@ -52,6 +64,8 @@ def connect(
     fixed: dict[str, str | int | None] = {
         "application_name": application_name(run, role),
         "connect_timeout": _CONNECT_TIMEOUT_S,
+        # Whatever the database is encoded in: the server converts, and says of which row it cannot.
+        "client_encoding": "utf8",
     }
     with _environment, nullcontext() if dsn == FROM_ENVIRONMENT else _without_pg_variables():
         try:
@@ -62,6 +76,8 @@ def connect(
     try:
         _settle(connection, lock_timeout_ms)
         connection.autocommit = autocommit
+        # Whatever a role's default is: what a lock was waited for must be seen once it is had.
+        connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
     except psycopg.Error as error:
         connection.close()
         raise translate(error) from error
@@ -93,6 +109,17 @@ def _settle(connection: Connection, lock_timeout_ms: int | None) -> None:
         connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{lock_timeout_ms}ms",))
 
 
+def backend_pid(connection: Connection) -> int:
+    """The PID of the server's process for this connection, which is idle and is left so.
+
+    What libpq has heard at connecting is a pooler's invention where there is one in between.
+    """
+    row = connection.execute("SELECT pg_backend_pid()").fetchone()
+    if not connection.autocommit:
+        connection.commit()
+    return int(str(row[0])) if row else 0
+
+
 def prepare_vectors(connection: Connection) -> None:
     """Makes vectors known to the connection, wherever the extension is installed. Call it outside a transaction.
 
@@ -110,21 +137,33 @@ def prepare_vectors(connection: Connection) -> None:
         connection.commit()
 
 
+# The first sign that the words have counts.
+_REFUSALS = {
+    "server does not support SSL": "Turn ssl on there, or lower sslmode in the dsn to prefer",
+    "certificate verify failed": "Name the file of the authority that signed it: sslrootcert=FILE in the dsn",
+    "root certificate file": "Name the authority's file in the dsn: sslrootcert=FILE, or sslrootcert=system",
+    "does not match host name": "Give the host by the name that the certificate has, or sslmode=verify-ca",
+    "no encryption": "Add sslmode=require to the dsn: the server lets this user in over TLS, if at all",
+    "pg_hba.conf": "Let its administrator add a line for this user, database and address to pg_hba.conf",
+    "password": "Check user and password, or ~/.pgpass",
+    "not permitted to log in": "Let a superuser run ALTER ROLE ... LOGIN for that role",
+    "permission denied for database": "Let the database's owner run GRANT CONNECT ON DATABASE ... TO that user",
+    "does not exist": "Create it, or name another one in the dsn",
+    "refused": "Is the server running, and does it listen there?",
+    "No such file": "Is the server running?",
+    "translate host": "Check the host's name",
+    "timeout": "Is the host reachable from here?",
+    "too many": "Close other connections, or raise max_connections",
+    "connection slots": "Close other connections, or raise max_connections",
+}
+
+
 def _refused(error: psycopg.Error, secret: str) -> DatabaseError:
     """Why a connection was not made. libpq repeats the whole story for each address: its first line says it."""
     words = str(error).strip()
     words = words.replace(secret, "***") if secret else words
     first = next((line.strip() for line in words.splitlines() if line.strip()), "no reason given").rstrip(".")
-    hints = {
-        "password": "Check user and password, or ~/.pgpass",
-        "does not exist": "Create it, or name another one in the dsn",
-        "refused": "Is the server running, and does it listen there?",
-        "No such file": "Is the server running?",
-        "translate host": "Check the host's name",
-        "timeout": "Is the host reachable from here?",
-        "too many": "Close other connections, or raise max_connections",
-    }
-    hint = next((advice for sign, advice in hints.items() if sign in first), "")
+    hint = next((advice for sign, advice in _REFUSALS.items() if sign in first), "")
     return DatabaseError(f"The database cannot be reached: {first}", hint=hint)
 
 
@@ -133,7 +172,8 @@ _ADVICE = {
     "55P03": "Somebody holds a lock on the table: end that session, or try again later",
     "57014": "The server cancelled the statement: somebody asked for it, or a timeout is set",
     "53100": "The server's disk is full: free some space",
-    "53200": "The server has not enough memory: lower --maintenance-work-mem",
+    "53200": "The server has not enough memory: lower --maintenance-work-mem-mb",
+    "22P05": "Use a database in UTF8: CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0",
     "42501": "Ask the owner for the privilege, or use a table of your own with --table",
     "25006": "The server is a read-only replica: connect to its primary",
 }

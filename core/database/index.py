@@ -11,8 +11,13 @@ from ..errors import UsageError
 
 Kind = Literal["hnsw", "ivfflat", "none"]
 Metric = Literal["cosine", "ip", "l2"]
+Storage = Literal["vector", "halfvec"]
+"""The type of the column: float32, or float16 in half the space."""
 
-OPCLASS: dict[Metric, str] = {"cosine": "vector_cosine_ops", "ip": "vector_ip_ops", "l2": "vector_l2_ops"}
+Replace = Literal["truncate", "swap"]
+"""How new rows take the place of old ones: in the same table, or in another that is renamed."""
+
+VECTOR_INDEXES = ("hnsw", "ivfflat")
 OPERATOR: dict[Metric, str] = {"cosine": "<=>", "ip": "<#>", "l2": "<->"}
 
 _MB = 1024 * 1024
@@ -48,6 +53,7 @@ class IndexPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: Kind
     metric: Metric
+    storage: Storage = "vector"
     parameters: dict[str, int]
     maintenance_work_mem_mb: int
     parallel_workers: int
@@ -56,7 +62,7 @@ class IndexPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def opclass(self) -> str:
-        return OPCLASS[self.metric]
+        return f"{self.storage}_{self.metric}_ops"
 
 
 def plan(
@@ -68,6 +74,7 @@ def plan(
     memory_bytes_available: int | None,
     cores: int,
     server_limits: ServerLimits,
+    storage: Storage = "vector",
     overrides: Overrides | None = None,
 ) -> IndexPlan:
     """Chooses parameters, memory and workers. `memory_bytes_available` is None for a server on another machine.
@@ -78,20 +85,22 @@ def plan(
     _validate(chosen)
     if kind == "none":
         return IndexPlan(
-            kind=kind, metric=metric, parameters={}, maintenance_work_mem_mb=server_limits.maintenance_work_mem_mb,
+            kind=kind, metric=metric, storage=storage, parameters={},
+            maintenance_work_mem_mb=server_limits.maintenance_work_mem_mb,
             parallel_workers=0, reason="No index was asked for: searches read every row and are exact.",
         )  # fmt: skip
     parameters, why_parameters = (_hnsw if kind == "hnsw" else _ivfflat)(rows, chosen)
     needed = (
-        rows * hnsw_bytes_per_row(dimensions, parameters["m"])
+        rows * hnsw_bytes_per_row(dimensions, parameters["m"], storage)
         if kind == "hnsw"
-        else ivfflat_bytes(rows, dimensions, parameters["lists"])
+        else ivfflat_bytes(rows, dimensions, parameters["lists"], storage)
     )
     memory_mb, why_memory = _memory(needed, memory_bytes_available, server_limits, chosen.maintenance_work_mem_mb)
     workers, why_workers = _workers(cores, server_limits)
-    warning = _cliff(rows, dimensions, parameters["m"], memory_mb) if kind == "hnsw" else ""
+    per_row = hnsw_bytes_per_row(dimensions, parameters["m"], storage) if kind == "hnsw" else 0
+    warning = _cliff(rows, per_row, memory_mb) if kind == "hnsw" else ""
     return IndexPlan(
-        kind=kind, metric=metric, parameters=parameters, maintenance_work_mem_mb=memory_mb,
+        kind=kind, metric=metric, storage=storage, parameters=parameters, maintenance_work_mem_mb=memory_mb,
         parallel_workers=workers, reason=" ".join((why_parameters, why_memory, why_workers)), warning=warning,
     )  # fmt: skip
 
@@ -129,18 +138,21 @@ def _ivfflat(rows: int, chosen: Overrides) -> tuple[dict[str, int], str]:
     return {"lists": lists}, f"IVFFlat with {lists} lists: {rule} ({rows:,})."
 
 
-def hnsw_bytes_per_row(dimensions: int, m: int) -> int:
+def _vector_bytes(dimensions: int, storage: Storage) -> int:
+    return (2 if storage == "halfvec" else 4) * dimensions + 8
+
+
+def hnsw_bytes_per_row(dimensions: int, m: int, storage: Storage = "vector") -> int:
     """Memory of one vertex while the graph is built: the vector, 2 m neighbours of 16 bytes with those of the upper
     levels on top, and the element itself. Measured at 1024 dimensions and m=16: about 4.7 kB."""
-    vector = 4 * dimensions + 8
     neighbours = 16 * (2 * m) + 16 * m // max(m - 1, 1)
-    return vector + neighbours + 110
+    return _vector_bytes(dimensions, storage) + neighbours + 110
 
 
-def ivfflat_bytes(rows: int, dimensions: int, lists: int) -> int:
+def ivfflat_bytes(rows: int, dimensions: int, lists: int, storage: Storage = "vector") -> int:
     """Memory of k-means (Elkan's bounds) in ivfkmeans.c: samples, three sets of centres, bounds and distances."""
     samples = min(rows, max(50 * lists, 10_000))
-    vector = 4 * dimensions + 8
+    vector = _vector_bytes(dimensions, storage)
     return samples * vector + 3 * lists * vector + 4 * samples * (lists + 2) + 4 * lists * (lists + 3)
 
 
@@ -171,8 +183,8 @@ def _workers(cores: int, limits: ServerLimits) -> tuple[int, str]:
     return workers, f"Built by {workers} workers and their leader, on {cores} cores."
 
 
-def _cliff(rows: int, dimensions: int, m: int, memory_mb: int) -> str:
-    fits = memory_mb * _MB // hnsw_bytes_per_row(dimensions, m)
+def _cliff(rows: int, bytes_per_row: int, memory_mb: int) -> str:
+    fits = memory_mb * _MB // bytes_per_row
     if rows <= fits:
         return ""
     return (

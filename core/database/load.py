@@ -5,6 +5,8 @@ never an empty table. TRUNCATE takes an ACCESS EXCLUSIVE lock until the end, so 
 then sees the new rows (after a rollback the old ones). A REPEATABLE READ reader who has read the table before the load
 keeps the load waiting until it ends, and sees the old rows throughout. One who has not, but whose snapshot is older
 than the commit, would see no rows at all, as TRUNCATE is not MVCC-safe; COPY FREEZE shows it the new ones.
+
+With a swap (see swap.py) the same goes into a new table, and readers wait for its renaming alone.
 """
 
 from __future__ import annotations
@@ -21,8 +23,10 @@ from psycopg import sql
 
 from ..errors import ConnectionLost, DatabaseError
 from ..model import Phase
-from .connection import Connection, application_name, connect, prepare_vectors, translate
-from .index import IndexPlan
+from .connection import Connection, application_name, backend_pid, connect, prepare_vectors, translate
+from .index import IndexPlan, Replace
+from .lockwait import LockWait
+from .swap import Swap, drop_half_made
 from .table import Marker, TableName, column_types, mark
 from .tablelock import end_backend, require_lock
 from .vectors import fast_vectors
@@ -75,6 +79,7 @@ def load_with_retry(
     marker: Marker,
     progress: Progress,
     on_retry: Callable[[int, ConnectionLost], None],
+    replace: Replace = "truncate",
     lock_timeout_ms: int = LOCK_TIMEOUT_MS,
 ) -> LoadResult:
     """`load` on a connection of its own; a lost connection begins the whole transaction anew, at most twice.
@@ -84,11 +89,12 @@ def load_with_retry(
     connection = connect(dsn, run=run, role="load")
     attempt = 0
     while True:
-        backend = connection.info.backend_pid
+        backend = 0
         try:
+            backend = _backend_of(connection)
             done = load(
                 connection, table, rows(), dsn=dsn, run=run, total=total, plan=plan, marker=marker,
-                progress=progress, lock_timeout_ms=lock_timeout_ms,
+                progress=progress, replace=replace, lock_timeout_ms=lock_timeout_ms,
             )  # fmt: skip
             return msgspec.structs.replace(done, retries=attempt)
         except ConnectionLost as error:
@@ -99,6 +105,13 @@ def load_with_retry(
         finally:
             connection.close()
         connection = _reconnect(dsn, run, backend)
+
+
+def _backend_of(connection: Connection) -> int:
+    try:
+        return backend_pid(connection)
+    except psycopg.Error as error:
+        raise translate(error) from error
 
 
 def _reconnect(dsn: str, run: str, backend: int) -> Connection:
@@ -132,10 +145,12 @@ def load(
     plan: IndexPlan,
     marker: Marker,
     progress: Progress,
+    replace: Replace = "truncate",
     lock_timeout_ms: int = LOCK_TIMEOUT_MS,
 ) -> LoadResult:
     """Replaces the table's rows and index in one transaction of `connection` (not in autocommit, idle).
 
+    With `replace` "swap" they go into a table beside it, which a second, short transaction puts in its place.
     `dsn` and `run` are for a second connection that watches. Raises ConnectionLost, TableBusy (another run has the
     table's lock), or DatabaseError: no lock on the table within `lock_timeout_ms` (it says who has it), fewer or
     more rows than `total`, or whatever the server refuses. The old rows are then still there.
@@ -145,17 +160,25 @@ def load(
     try:
         prepare_vectors(connection)
         fast_vectors(connection)
-        with (
-            notices_into(connection, notices),
-            Watcher(dsn, run, connection) as watcher,
-            connection.transaction(),
-        ):
-            loading = _Loading(connection, table, plan, progress, watcher, total, notices)
-            loading.prepare(run, lock_timeout_ms)
-            loading.clear()
-            copy_s = loading.copy(rows)
-            index_s = loading.build_index()
-            mark(connection, table, msgspec.structs.replace(marker, rows=total, index=plan.kind, metric=plan.metric))
+        with notices_into(connection, notices), Watcher(dsn, run, connection) as watcher:
+            limits = _Limits(run, lock_timeout_ms)
+            loading = _Loading(connection, table, plan, progress, watcher, total, notices, limits)
+            full = msgspec.structs.replace(
+                marker, rows=total, index=plan.kind, metric=plan.metric, storage=plan.storage
+            )
+            swap = loading.swap() if replace == "swap" else None
+            with connection.transaction():
+                loading.prepare()
+                if swap is None:
+                    loading.clear()
+                else:
+                    loading.target = swap.begin()
+                copy_s = loading.copy(rows)
+                index_s = loading.build_index()
+                if swap is None:
+                    mark(connection, table, full)
+            if swap is not None:
+                swap.finish(full)
     except psycopg.Error as error:
         raise translate(error) from error
     return LoadResult(
@@ -167,8 +190,15 @@ def load(
     )
 
 
+class _Limits(NamedTuple):
+    """Whose load it is, and how long it waits for a lock; 0: for ever."""
+
+    run: str
+    lock_timeout_ms: int
+
+
 class _Loading:
-    """The steps inside the transaction, in their order."""
+    """The steps inside the transaction, in their order. `target` is the table that they fill."""
 
     def __init__(
         self,
@@ -179,7 +209,9 @@ class _Loading:
         watcher: Watcher,
         total: int,
         notices: list[str],
+        limits: _Limits,
     ) -> None:
+        self.target = table
         self._connection = connection
         self._table = table
         self._plan = plan
@@ -187,49 +219,46 @@ class _Loading:
         self._watcher = watcher
         self._total = total
         self._notices = notices
-        self._blocker = ""
-        self._limited = True
+        self._limits = limits
 
-    def prepare(self, run: str, lock_timeout_ms: int) -> None:
+    def prepare(self) -> None:
         """Limits of this transaction, and the right to load this table."""
-        self._limited = lock_timeout_ms > 0
-        self._set_local("lock_timeout", f"{lock_timeout_ms}ms")
+        self._set_local("lock_timeout", f"{self._limits.lock_timeout_ms}ms")
         # A timeout that somebody set for interactive use would cancel a healthy COPY or CREATE INDEX.
         self._set_local("statement_timeout", "0")
         if self._connection.info.server_version >= 170_000:
             self._set_local("transaction_timeout", "0")
-        require_lock(self._connection, self._table, run)
+        require_lock(self._connection, self._table, self._limits.run)
+        drop_half_made(self._connection, self._table)
+
+    def swap(self) -> Swap:
+        """The way to fill another table, and to put it into this one's place."""
+        waits = self._lock_wait(lambda said: self._progress(Phase.INDEX, self._total, self._total, said))
+        return Swap(self._connection, self._table, waits, self._limits.lock_timeout_ms)
+
+    def _lock_wait(self, say: Callable[[str], None]) -> LockWait:
+        limited = self._limits.lock_timeout_ms > 0
+        return LockWait(self._connection, self._table, self._watcher, limited=limited, say=say)
 
     def clear(self) -> None:
         """Empties the table and drops its vector indexes: COPY into a standing one is two hundred times slower."""
-        name = self._table.identifier
+        waits = self._lock_wait(lambda said: self._progress(Phase.STORE, 0, self._total, said))
         try:
             # ONLY: a table that inherits from this one is not ours.
-            run_watched(self._connection, sql.SQL("TRUNCATE ONLY {}").format(name), self._say_who_blocks)
+            waits.execute(sql.SQL("TRUNCATE ONLY {}").format(self._table.identifier))
         except psycopg.errors.LockNotAvailable as error:
-            who = self._blocker or "a session that has just ended"
-            raise DatabaseError(
-                f"The table {self._table} is locked by {who}, and the load waited long enough",
-                hint="Let that session end its transaction, or end it with pg_terminate_backend, and try again",
-            ) from error
+            raise waits.refusal("long enough") from error
         for index in vector_indexes(self._connection, self._table):
             self._connection.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(self._table.schema, index)))
-
-    def _say_who_blocks(self) -> None:
-        who = self._watcher.blocked_by()
-        # Where no time limit ends the wait there is no progress, and to say it again would look like some.
-        if who and (self._limited or who != self._blocker):
-            self._blocker = who
-            self._progress(Phase.STORE, 0, self._total, f"waits for {who}")
 
     def copy(self, rows: Iterable[Row]) -> float:
         """COPY BINARY; seconds. DatabaseError when the rows are not `total` in number."""
         began = time.monotonic()
         statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY, FREEZE)").format(
-            self._table.identifier, sql.SQL(", ").join(map(sql.Identifier, Row._fields))
+            self.target.identifier, sql.SQL(", ").join(map(sql.Identifier, Row._fields))
         )
         with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
-            copy.set_types([kind.partition("(")[0] for _, kind in column_types(0)])
+            copy.set_types([kind.partition("(")[0] for _, kind in column_types(0, self._plan.storage)])
             done = self._write(copy, rows)
         if done != self._total:
             raise DatabaseError(f"{done} rows came to be stored, but {self._total} were announced")
@@ -260,6 +289,14 @@ class _Loading:
             return 0.0
         began = time.monotonic()
         self._progress(Phase.INDEX, 0, self._total, self._detail("starting"))
+        try:
+            self._build()
+        except psycopg.Error as error:
+            raise _unbuilt(error) from error
+        self._progress(Phase.INDEX, self._total, self._total, self._detail("done"))
+        return time.monotonic() - began
+
+    def _build(self) -> None:
         self._set_local("maintenance_work_mem", f"{self._plan.maintenance_work_mem_mb}MB")
         try:
             with self._connection.transaction():
@@ -270,15 +307,13 @@ class _Loading:
                 raise
             self._notices.append(f"{error.diag.message_primary}; the index was built by one process instead")
             self._create_index(0)
-        self._progress(Phase.INDEX, self._total, self._total, self._detail("done"))
-        return time.monotonic() - began
 
     def _create_index(self, workers: int) -> None:
         # The planner sees a tiny heap, as vectors are stored out of line, and would build with one process.
         option = f"SET (parallel_workers = {workers:d})"
-        self._connection.execute(sql.SQL("ALTER TABLE {} {}").format(self._table.identifier, sql.SQL(option)))
+        self._connection.execute(sql.SQL("ALTER TABLE {} {}").format(self.target.identifier, sql.SQL(option)))
         self._set_local("max_parallel_maintenance_workers", str(workers))
-        run_watched(self._connection, create_index(self._table, self._plan), self._say_how_far)
+        run_watched(self._connection, create_index(self.target, self._plan), self._say_how_far)
 
     def _say_how_far(self) -> None:
         if found := self._watcher.index_progress():
@@ -290,6 +325,18 @@ class _Loading:
 
     def _set_local(self, name: str, value: str) -> None:
         self._connection.execute("SELECT set_config(%s, %s, true)", (name, value))
+
+
+def _unbuilt(error: psycopg.Error) -> DatabaseError:
+    """Why there is no index; a lost connection stays one."""
+    failure = translate(error)
+    if isinstance(failure, ConnectionLost):
+        return failure
+    words = failure.what.removeprefix("The database refused: ")
+    hint = failure.hint
+    if "memory required" in words:
+        hint = "Raise --maintenance-work-mem-mb, or lower --lists"
+    return DatabaseError(f"The index could not be built, and the table stays as it was: {words}", hint=hint)
 
 
 def create_index(table: TableName, plan: IndexPlan) -> sql.Composed:

@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 
 from .connection import Connection, prepare_vectors, translate
-from .index import OPERATOR, Metric
+from .index import OPERATOR, Metric, Storage
 from .table import TableName
 from .vectors import fast_vectors
 
@@ -34,6 +34,7 @@ def nearest(
     *,
     limit: int = 5,
     metric: Metric = "cosine",
+    storage: Storage = "vector",
     ef_search: int | None = None,
     probes: int | None = None,
 ) -> list[Hit]:
@@ -48,7 +49,7 @@ def nearest(
             set_search_width(connection, "hnsw", max(ef_search or 40, min(limit, 1000)))
             if probes is not None:
                 set_search_width(connection, "ivfflat", probes)
-            rows = connection.execute(_statement(table, metric), {"vector": vector, "limit": limit}).fetchall()
+            rows = connection.execute(_statement(table, metric, storage), {"vector": vector, "limit": limit}).fetchall()
     except psycopg.Error as error:
         raise translate(error) from error
     return [_hit(row, metric) for row in rows]
@@ -61,11 +62,15 @@ def set_search_width(connection: Connection, kind: Literal["hnsw", "ivfflat"], w
     connection.execute("SELECT set_config(%s, %s, true)", (name, str(width)))
 
 
-def _statement(table: TableName, metric: Metric) -> sql.Composed:
+def distance_to(metric: Metric, storage: Storage) -> sql.Composed:
+    """The distance of a row from the parameter `vector`, as an index on the column can answer it."""
+    return sql.SQL("embedding {} %(vector)s::{}").format(sql.SQL(OPERATOR[metric]), sql.SQL(storage))
+
+
+def _statement(table: TableName, metric: Metric, storage: Storage) -> sql.Composed:
     """The one form that an index can answer: ORDER BY column operator constant, ascending, with LIMIT."""
-    distance = sql.SQL("embedding {} %(vector)s::vector").format(sql.SQL(OPERATOR[metric]))
     return sql.SQL("SELECT source, ordinal, text, {distance} FROM {table} ORDER BY {distance} LIMIT %(limit)s").format(
-        distance=distance, table=table.identifier
+        distance=distance_to(metric, storage), table=table.beside_parameters
     )
 
 

@@ -13,12 +13,14 @@ import psycopg
 from psycopg import sql
 
 from ..errors import DatabaseError, UsageError
+from ..served import ServedModel
+from . import rights
 from .connection import Connection, translate
+from .index import Storage
 
 _VERSION = 1
 _PREFIX = "cvdebug "
 _NAME_MAX = 63  # NAMEDATALEN - 1; the server would cut silently
-_MINIMUM_PGVECTOR = (0, 5)  # the first with HNSW
 
 COLUMNS: tuple[tuple[str, str], ...] = (
     ("id", "bigint"),
@@ -30,7 +32,7 @@ COLUMNS: tuple[tuple[str, str], ...] = (
     ("token_count", "integer"),
     ("embedding", "vector"),
 )
-"""Name and type, in COPY's order; the vector's dimension is added."""
+"""Name and type, in COPY's order; the vector becomes a halfvec where that is asked, and gets its dimension."""
 
 _IDENTIFIER = re.compile(r'"(?:[^"\0]|"")+"|[A-Za-z_\u0080-\U0010ffff][\w$]*')
 
@@ -71,6 +73,11 @@ class TableName:
     def identifier(self) -> sql.Identifier:
         return sql.Identifier(self.schema, self.name)
 
+    @property
+    def beside_parameters(self) -> sql.Identifier:
+        """The same for a statement with parameters, where psycopg reads every %."""
+        return sql.Identifier(self.schema.replace("%", "%%"), self.name.replace("%", "%%"))
+
 
 def _unquoted(identifier: str) -> str:
     return identifier[1:-1].replace('""', '"') if identifier.startswith('"') else identifier.lower()
@@ -87,10 +94,13 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True):
     run: str = ""
     embedder: str = ""
     tokenizer: str = ""
+    served: ServedModel | None = None  # what a server embedded with, where one did
     metric: str = ""
     index: str = ""
+    storage: Storage = "vector"
     dimensions: int = 0
     rows: int = 0
+    replaces: str = ""  # of a table that is still being loaded: the one beside it whose place it is to take
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +124,27 @@ def describe(connection: Connection, table: TableName) -> Marker | None:
         table.schema,
         table.name,
     )
-    comment = str(row[0]) if row and row[0] else ""
-    if not comment.startswith(_PREFIX):
+    return _read_marker(row[0]) if row else None
+
+
+def _read_marker(comment: object) -> Marker | None:
+    if not comment or not str(comment).startswith(_PREFIX):
         return None
     try:
-        return msgspec.json.decode(comment[len(_PREFIX) :], type=Marker)
+        return msgspec.json.decode(str(comment)[len(_PREFIX) :], type=Marker)
     except (msgspec.MsgspecError, UnicodeError):
         return None
+
+
+def half_made(connection: Connection, table: TableName) -> list[str]:
+    """The names of this user's tables that a swap was to put in the place of `table`, in the same schema."""
+    found = connection.execute(
+        "SELECT c.relname, obj_description(c.oid, 'pg_class') FROM pg_class c JOIN pg_namespace n"
+        " ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relkind = 'r' AND pg_has_role(c.relowner, 'USAGE')",
+        (table.schema,),
+    ).fetchall()
+    markers = ((str(name), _read_marker(comment)) for name, comment in found)
+    return [name for name, marker in markers if marker is not None and marker.replaces == table.name]
 
 
 def mark(connection: Connection, table: TableName, marker: Marker) -> None:
@@ -129,25 +153,30 @@ def mark(connection: Connection, table: TableName, marker: Marker) -> None:
     connection.execute(sql.SQL("COMMENT ON TABLE {} IS {}").format(table.identifier, sql.Literal(comment)))
 
 
-def check(connection: Connection, table: TableName, *, dimensions: int = 1024) -> TableState:
+def check(
+    connection: Connection, table: TableName, *, dimensions: int = 1024, storage: Storage = "vector"
+) -> TableState:
     """Whether the table can be loaded; changes nothing. DatabaseError says what to do when it cannot."""
     try:
-        extension = _check_extension(connection)
+        rights.require_writable(connection)
         found = _row(
             connection,
-            "SELECT c.oid, c.relkind::text, pg_has_role(c.relowner, 'USAGE') FROM pg_class c"
-            " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s",
+            "SELECT c.oid, c.relkind::text, pg_has_role(c.relowner, 'USAGE'), pg_get_userbyid(c.relowner)"
+            " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s",
             table.schema,
             table.name,
         )
-        if found is None:
-            _check_creatable(connection, table)
+        oid, kind, owned, owner = found or (None, "", True, "")
+        marker = _check_ours(connection, table, kind=str(kind), owner="" if owned else str(owner)) if found else None
+        rights.require_schema(connection, table.schema)
+        minimum = rights.MINIMUM_HALFVEC if storage == "halfvec" else rights.MINIMUM_PGVECTOR
+        extension = rights.check_extension(connection, table.schema, minimum=minimum)
+        if marker is None:
             return TableState(marker=None, extension=extension)
-        oid, kind, owned = found
-        marker = _check_ours(connection, table, kind=str(kind), owned=bool(owned))
-        _check_columns(connection, table, oid, dimensions)
+        _check_columns(connection, table, oid, column_types(dimensions, storage))
         _check_foreign_keys(connection, table, oid)
         _check_inheritance(connection, table, oid)
+        _check_row_security(connection, table, oid)
     except psycopg.Error as error:
         raise translate(error) from error
     return TableState(marker=marker, extension=extension)
@@ -157,59 +186,8 @@ def _row(connection: Connection, query: str, *values: object) -> tuple[object, .
     return connection.execute(query.encode(), values).fetchone()
 
 
-def _check_extension(connection: Connection) -> str | None:
-    row = _row(connection, "SELECT extversion FROM pg_extension WHERE extname = 'vector'")
-    if row is None:
-        _check_extension_creatable(connection)
-        return None
-    version = str(row[0])
-    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
-    if numbers < _MINIMUM_PGVECTOR:
-        raise DatabaseError(
-            f"pgvector {version} is too old, 0.5 or newer is needed",
-            hint="Let a superuser install a newer one and run: ALTER EXTENSION vector UPDATE",
-        )
-    return version
-
-
-def _check_extension_creatable(connection: Connection) -> None:
-    row = _row(
-        connection,
-        "SELECT NOT v.superuser OR (v.trusted AND has_database_privilege(current_database(), 'CREATE'))"
-        " OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)"
-        " FROM pg_available_extensions e"
-        " JOIN pg_available_extension_versions v ON v.name = e.name AND v.version = e.default_version"
-        " WHERE e.name = 'vector'",
-    )
-    if row is None:
-        raise DatabaseError("The server has no pgvector", hint="Install it on the server, or leave --dsn away")
-    if not row[0]:
-        raise DatabaseError(
-            "The database has no extension vector, and this user may not create it",
-            hint="Let a superuser run: CREATE EXTENSION vector",
-        )
-
-
-def _check_creatable(connection: Connection, table: TableName) -> None:
-    row = _row(
-        connection,
-        "SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = %s",
-        table.schema,
-    )
-    if row is not None and not row[0]:
-        raise DatabaseError(
-            f"This user may not create a table in the schema {_quoted(table.schema)}",
-            hint=f"Let its owner run: GRANT CREATE ON SCHEMA {_quoted(table.schema)} TO the_user_of_the_dsn",
-        )
-    database = _row(connection, "SELECT has_database_privilege(current_database(), 'CREATE'), current_database()")
-    if row is None and database is not None and not database[0]:
-        raise DatabaseError(
-            f"The schema {_quoted(table.schema)} does not exist, and this user may not create it",
-            hint=f"Let the database's owner run: CREATE SCHEMA {_quoted(table.schema)}",
-        )
-
-
-def _check_ours(connection: Connection, table: TableName, *, kind: str, owned: bool) -> Marker:
+def _check_ours(connection: Connection, table: TableName, *, kind: str, owner: str) -> Marker:
+    """Its marker. `owner` is empty when the table is this user's own, or of a role that it belongs to."""
     if kind != "r":
         raise DatabaseError(f"{table} is not an ordinary table", hint="Name another one with --table")
     marker = describe(connection, table)
@@ -220,33 +198,48 @@ def _check_ours(connection: Connection, table: TableName, *, kind: str, owned: b
         )
     if marker.version > _VERSION:
         raise DatabaseError(f"The table {table} was made by a newer cvdebug", hint="Update cvdebug, or use --table")
-    if not owned:
-        raise DatabaseError(f"The table {table} belongs to another role", hint="Name another one with --table")
+    if owner:
+        form = "ALTER TABLE %I.%I OWNER TO %I"
+        mend = rights.statement(connection, form, table.schema, table.name, rights.current_user(connection))
+        raise DatabaseError(
+            f"The table {table} belongs to another role, {owner}",
+            hint=f"Let that role or a superuser run: {mend}; or name another table with --table",
+        )
     return marker
 
 
-def _check_columns(connection: Connection, table: TableName, oid: object, dimensions: int) -> None:
+def _check_columns(connection: Connection, table: TableName, oid: object, needed: list[tuple[str, str]]) -> None:
     rows = connection.execute(
-        "SELECT attname, CASE WHEN t.typname = 'vector' THEN 'vector(' || atttypmod || ')'"
+        "SELECT attname, CASE WHEN t.typname IN ('vector', 'halfvec') AND atttypmod > 0"
+        " THEN t.typname || '(' || atttypmod || ')'"
         " ELSE format_type(atttypid, atttypmod) END, attnotnull AND NOT atthasdef AND attidentity = ''"
         " FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid"
         " WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped",
         (oid,),
     ).fetchall()
     found = {str(name): str(kind) for name, kind, _ in rows}
-    for name, kind in column_types(dimensions):
+    for name, kind in needed:
         if found.get(name) != kind:
             has = f"is {found[name]}" if name in found else "is missing"
             raise DatabaseError(
                 f"The column {name} of {table} {has}, where {kind} is needed",
-                hint=f"DROP TABLE {table} lets cvdebug make it anew, or name another one with --table",
+                hint=_mended_column(connection, table, found.get(name, ""), kind),
             )
-    known = {name for name, _ in COLUMNS}
-    if extra := [str(name) for name, _, must in rows if must and name not in known]:
+    if extra := [str(name) for name, _, must in rows if must and name not in dict(needed)]:
+        form = "ALTER TABLE %I.%I ALTER COLUMN %I DROP NOT NULL"
         raise DatabaseError(
             f"The column {extra[0]} of {table} must have a value, and a load gives it none",
-            hint=f"ALTER TABLE {table} ALTER COLUMN {_quoted(extra[0])} DROP NOT NULL, or use --table",
+            hint=f"Run: {rights.statement(connection, form, table.schema, table.name, extra[0])}; or use --table",
         )
+
+
+def _mended_column(connection: Connection, table: TableName, found: str, needed: str) -> str:
+    """What to do about a column of the wrong type."""
+    mend = rights.statement(connection, "DROP TABLE %I.%I", table.schema, table.name)
+    other, _, dimension = found.partition("(")
+    if other in ("vector", "halfvec") and needed.partition("(")[2] == dimension:
+        return f"Add --storage {other}; {mend} lets cvdebug make it anew; or name another one with --table"
+    return f"{mend} lets cvdebug make it anew, or name another one with --table"
 
 
 def _check_foreign_keys(connection: Connection, table: TableName, oid: object) -> None:
@@ -273,12 +266,27 @@ def _check_inheritance(connection: Connection, table: TableName, oid: object) ->
         )
 
 
-def column_types(dimensions: int) -> list[tuple[str, str]]:
+def _check_row_security(connection: Connection, table: TableName, oid: object) -> None:
+    """Where row security binds the owner too, COPY is refused, and a count may not see every row."""
+    row = _row(
+        connection,
+        "SELECT relrowsecurity AND relforcerowsecurity AND NOT (rolsuper OR rolbypassrls)"
+        " FROM pg_class, pg_roles WHERE pg_class.oid = %s AND rolname = current_user",
+        oid,
+    )
+    if row is not None and row[0]:
+        mend = rights.statement(connection, "ALTER TABLE %I.%I NO FORCE ROW LEVEL SECURITY", table.schema, table.name)
+        raise DatabaseError(
+            f"Row security of {table} binds its owner too, so that COPY is refused", hint=f"Run: {mend}"
+        )
+
+
+def column_types(dimensions: int, storage: Storage = "vector") -> list[tuple[str, str]]:
     """Each column with its full type."""
-    return [(name, f"vector({dimensions})" if kind == "vector" else kind) for name, kind in COLUMNS]
+    return [(name, f"{storage}({dimensions})" if kind == "vector" else kind) for name, kind in COLUMNS]
 
 
-def create(connection: Connection, table: TableName, *, dimensions: int = 1024) -> None:
+def create(connection: Connection, table: TableName, *, dimensions: int = 1024, storage: Storage = "vector") -> None:
     """Creates extension, schema and table where they are missing, and commits. Call `check` before.
 
     Rows up to a page stay in one piece, where PostgreSQL would move every vector out of line and compress the text:
@@ -287,16 +295,15 @@ def create(connection: Connection, table: TableName, *, dimensions: int = 1024) 
     """
     try:
         with connection.transaction():
-            connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+            rights.create_schema(connection, table.schema)
+            rights.create_extension(connection, table.schema)
             schema = connection.execute(
                 "SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'vector'"
             ).fetchone()
-            types = sql.SQL(f"{schema[0] if schema else 'public'}.vector({dimensions:d})")
-            if not _row(connection, "SELECT 1 FROM pg_namespace WHERE nspname = %s", table.schema):
-                connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(table.schema)))
+            vector = sql.SQL(f"{schema[0] if schema else 'public'}.{storage}({dimensions:d})")
             if describe(connection, table) is None:
-                _create_table(connection, table, types)
-                mark(connection, table, Marker(dimensions=dimensions))
+                _create_table(connection, table, vector)
+                mark(connection, table, Marker(dimensions=dimensions, storage=storage))
         if not connection.autocommit:
             connection.commit()
     except psycopg.Error as error:

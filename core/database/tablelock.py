@@ -12,7 +12,7 @@ from types import TracebackType
 import psycopg
 
 from ..errors import DatabaseError, TableBusy
-from .connection import Connection, application_name, connect, translate
+from .connection import Connection, application_name, backend_pid, connect, translate
 from .table import TableName
 
 _TERMINATE_S = 10.0
@@ -63,9 +63,11 @@ class TableLock:
 
     @classmethod
     def acquire(cls, dsn: str, table: TableName, run: str) -> TableLock:
-        """TableBusy when somebody else loads the table: it says who, and since when."""
+        """TableBusy when somebody else loads the table: it says who, and since when. DatabaseError behind a pooler that
+        gives sessions away."""
         connection = connect(dsn, run=run, role="lock", autocommit=True)
         try:
+            _require_own_session(connection, dsn, run)
             # Repeated because whoever had it may leave between the attempt and the look at who it was.
             for _ in range(_TRIES):
                 if _taken(connection, "pg_try_advisory_lock", table):
@@ -91,6 +93,21 @@ class TableLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+def _require_own_session(connection: Connection, dsn: str, run: str) -> None:
+    """DatabaseError when a pooler gives the session to others between transactions: so would the lock go.
+
+    It is seen as it happens: two clients, both connected, are served by the same process.
+    """
+    if backend_pid(connection) == connection.info.backend_pid:
+        return
+    with connect(dsn, run=run, role="pooler", autocommit=True) as other:
+        if any(backend_pid(connection) == backend_pid(other) for _ in range(_TRIES)):
+            raise DatabaseError(
+                "A pooler in transaction mode stands before the server, and a load needs a session of its own",
+                hint="Connect to the server itself or to a pool in session mode, often at another port or host name",
+            )
 
 
 def _taken(connection: Connection, function: str, table: TableName) -> bool:

@@ -18,8 +18,8 @@ from psycopg import sql
 
 from ..errors import DatabaseError
 from .connection import Connection, prepare_vectors, translate
-from .index import OPCLASS, OPERATOR, IndexPlan
-from .search import set_search_width
+from .index import IndexPlan
+from .search import distance_to, set_search_width
 from .table import TableName
 from .vectors import fast_vectors
 
@@ -122,7 +122,8 @@ class _Verification:
         found = self._one(
             "SELECT count(*), coalesce(sum(token_count), 0), count(*) FILTER (WHERE token_count <= 0),"
             " coalesce(min(vector_dims(embedding)), {d}), coalesce(max(vector_dims(embedding)), {d}),"
-            " coalesce(min(vector_norm(embedding)), 1), coalesce(max(vector_norm(embedding)), 1) FROM {t}",
+            " coalesce(min(vector_norm(embedding::vector)), 1), coalesce(max(vector_norm(embedding::vector)), 1)"
+            " FROM {t}",
             d=sql.Literal(dimensions),
         )
         count, stored_tokens, without, dims_min, dims_max, norm_min, norm_max = found
@@ -151,7 +152,7 @@ class _Verification:
         self._must(len(found) == 1, f"there are {len(found)} vector indexes, not one")
         name, kind, opclass, valid, size = found[0]
         self._must(bool(valid), f"the index {name} is not valid")
-        wanted = f"{self._plan.kind} with {OPCLASS[self._plan.metric]}"
+        wanted = f"{self._plan.kind} with {self._plan.opclass}"
         self._must(f"{kind} with {opclass}" == wanted, f"the index {name} is {kind} with {opclass}, not {wanted}")
         return str(name), int(str(size))
 
@@ -169,7 +170,7 @@ class _Verification:
                 "SELECT id, embedding::real[] FROM {} WHERE id IN (SELECT id FROM"
                 " (SELECT id, row_number() OVER (ORDER BY id) - 1 AS n FROM {}) s"
                 " WHERE n %% %s = 0) ORDER BY id LIMIT %s"
-            ).format(self._table.identifier, self._table.identifier),
+            ).format(self._table.beside_parameters, self._table.beside_parameters),
             (every, self._wanted),
         ).fetchall()
         return [(int(str(number)), np.asarray(vector, dtype=np.float32)) for number, vector in found]
@@ -237,9 +238,9 @@ class _Verification:
             self._connection.execute("SELECT set_config(%s, %s, true)", (name, value))
 
     def _nearest(self) -> sql.Composed:
-        distance = sql.SQL("embedding {} %(vector)s::vector").format(sql.SQL(OPERATOR[self._plan.metric]))
+        distance = distance_to(self._plan.metric, self._plan.storage)
         return sql.SQL("SELECT id, {d} FROM {t} ORDER BY {d} LIMIT %(limit)s").format(
-            d=distance, t=self._table.identifier
+            d=distance, t=self._table.beside_parameters
         )
 
     def _values(self, vector: Any, limit: int) -> dict[str, object]:

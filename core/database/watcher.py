@@ -8,7 +8,7 @@ from __future__ import annotations
 import psycopg
 
 from ..errors import CvdebugError
-from .connection import Connection, connect
+from .connection import Connection, backend_pid, connect
 
 _BLOCKERS = """
 SELECT a.pid, a.application_name, a.usename, a.state, to_char(a.xact_start, 'HH24:MI:SS')
@@ -22,7 +22,7 @@ class Watcher:
 
     def __init__(self, dsn: str, run: str, connection: Connection) -> None:
         self._dsn, self._run = dsn, run
-        self._pid = connection.info.backend_pid
+        self._pid = backend_pid(connection)
         self._eyes: Connection | None = None
         self._blind = False
 

@@ -102,11 +102,20 @@ class Lexical:
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """L2-normalised vectors of shape (len(texts), 1024)."""
-        vectors = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
-        for row, ids in enumerate(self._encoded(texts)):
+        return self.embed_ids(self._encoded(texts))
+
+    def embed_ids(self, encoded: Sequence[list[int]]) -> NDArray[np.float32]:
+        """The same for texts that are tokens already: the ids of each, without special tokens."""
+        vectors = np.zeros((len(encoded), DIMENSIONS), dtype=np.float32)
+        for row, ids in enumerate(encoded):
             if ids:
                 vectors[row] = self._vector(ids)
         return vectors
+
+    def embed_query(self, text: str) -> NDArray[np.float32]:
+        """The L2-normalised vector of shape (1024,): a query is embedded as every text is."""
+        vector: NDArray[np.float32] = self.embed([text])[0]
+        return vector
 
     def _encoded(self, texts: Sequence[str]) -> list[list[int]]:
         if self._batch:

@@ -17,6 +17,7 @@ from psycopg import sql
 
 from ..database import table as tables
 from ..database.connection import connect
+from ..database.index import Storage
 from ..errors import CvdebugError, ExitCode
 
 ROLE = "report"
@@ -28,6 +29,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     run: str
     dsn: str
     table: str
+    storage: Storage
 
 
 def main() -> int:
@@ -36,8 +38,8 @@ def main() -> int:
     table = tables.TableName.parse(order.table)
     try:
         with connect(order.dsn, run=order.run, role="check") as connection:
-            tables.check(connection, table)
-            tables.create(connection, table)
+            tables.check(connection, table, storage=order.storage)
+            tables.create(connection, table, storage=order.storage)
         connection = connect(order.dsn, run=order.run, role=ROLE)
         connection.execute(sql.SQL("SELECT count(*) FROM {}").format(table.identifier))
     except (CvdebugError, psycopg.Error) as error:

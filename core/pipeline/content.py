@@ -22,6 +22,7 @@ from ..spool import Manifest, Spool
 DIMENSIONS = 1024  # of BAAI/bge-large-en-v1.5, and so of the table
 
 _DOCUMENT = np.dtype([("text", "<u8"), ("text_bytes", "<u8"), ("source", "<u8"), ("source_bytes", "<u4")])
+_ASKED = np.dtype([("first", "<u4"), ("tokens", "<u4")])
 _CHUNK = np.dtype(
     [("document", "<u4"), ("ordinal", "<u4"), ("start", "<u4"), ("end", "<u4"), ("text", "<u8"), ("text_bytes", "<u4")]
 )
@@ -133,7 +134,8 @@ class Content(Spool):
 
         Raises SpoolError when the disk cannot hold them: a map over a hole would end in SIGBUS later.
         """
-        for name, size in (("vectors", chunks * DIMENSIONS * 4), ("done", chunks), ("counts", chunks * 4)):
+        sizes = {"vectors": chunks * DIMENSIONS * 4, "done": chunks, "counts": chunks * 4, "asked": chunks * 8}
+        for name, size in sizes.items():
             with (self.path / name).open("wb") as handle:
                 try:
                     os.posix_fallocate(handle.fileno(), 0, size)
@@ -161,6 +163,13 @@ class Content(Spool):
         counts: NDArray[np.int32] = self._map("counts", np.dtype("<i4"), (self.manifest.chunks,))
         return counts
 
+    @property
+    def asked(self) -> NDArray[Any]:
+        """Memory map, shape (chunks,): with which chunk a server's count of tokens begins, plus 1 (`first`; 0: there is
+        none), and there how many `tokens` the server counted in all chunks that have the same `first`."""
+        asked: NDArray[Any] = self._map("asked", _ASKED, (self.manifest.chunks,))
+        return asked
+
     def put_vectors(self, indices: Sequence[int], vectors: NDArray[Any]) -> None:
         """Stores the vectors of some chunks, shape (len(indices), 1024), float32 or float64; then their flags."""
         self.vectors[indices] = vectors
@@ -180,7 +189,7 @@ class Content(Spool):
             if self.manifest.stage != "loaded":
                 if len(chunks) != self.manifest.chunks:
                     raise self._damaged("chunks")
-                _ = self.vectors, self.done, self.counts
+                _ = self.vectors, self.done, self.counts, self.asked
         except (OSError, ValueError, IndexError) as error:
             raise SpoolError(
                 f"run {self.manifest.run} is damaged ({error})",

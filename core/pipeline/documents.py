@@ -2,34 +2,40 @@
 
 Files are foreign data. One that cannot be used becomes a `Skipped` with its reason, and reading goes on; only a
 path that holds nothing to read is an error. Nothing here waits on a FIFO, opens a device, follows a link to a
-folder, or holds more than one document in memory. tokenizers is never imported here.
+folder, or holds more than one document in memory. What is more than plain Unicode text is parsed in a process of its
+own (core.pipeline.extraction). tokenizers is never imported here.
 """
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from hashlib import blake2b
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 
 from ..errors import InputError
-from ..files import NotAFile, read_regular, reason
+from ..files import NotAFile, TooLarge, read_regular, reason
 from . import generate
-from .document import Document, Skipped
+from .document import Document, Skipped, Unusable
+from .extraction import Extraction
+from .formats.text import plain
 
 __all__ = ["MAX_BYTES", "Document", "Skipped", "count", "generated", "read"]
 
 MAX_BYTES = 32 << 20
 """Largest file, or line of a .jsonl file, that is read."""
 
-SUFFIXES = (".txt", ".md")
+SUFFIXES = (".txt", ".md", ".pdf", ".docx")
+_PARSED = (".pdf", ".docx")
 
+_HIDDEN = (".", "~$")  # Word leaves ~$NAME.docx beside a document that is open
 _UNREADABLE = "Check the path and its permissions, or give another one."
 
 
@@ -40,24 +46,21 @@ class _Line(msgspec.Struct):
     text: str
 
 
-class _Unusable(Exception):
-    """Why one document cannot be used."""
-
-
 def generated(cvs: int, seed: int) -> Iterator[Document]:
     """The built-in generator's first `cvs` CVs for `seed`."""
     return (generate.cv(seed, index) for index in range(cvs))
 
 
 def read(path: Path) -> Iterator[Document | Skipped]:
-    """Stream the documents of a folder (its .txt and .md files, recursively, sorted) or of a .jsonl file.
+    """Stream the documents of a folder (its files of SUFFIXES, recursively, sorted) or of a .jsonl file.
 
     A folder's sources are paths relative to it, a .jsonl file's are the `id`s. Raises InputError, at the first
     item asked for, when `path` is neither, cannot be read, or is a folder without any such file.
     """
     if _is_folder(path):
-        for item in _candidates(path):
-            yield item if isinstance(item, Skipped) else _document(item, _source(item, path))
+        with Extraction() as extraction:
+            for item in _candidates(path):
+                yield item if isinstance(item, Skipped) else _document(item, _source(item, path), extraction)
     else:
         yield from _objects(path)
 
@@ -77,7 +80,7 @@ def _is_folder(path: Path) -> bool:
     except FileNotFoundError:
         raise InputError(
             f"The input {_printable(path)} does not exist",
-            hint="Give a folder of .txt and .md files, or a .jsonl file.",
+            hint="Give a folder of .txt, .md, .pdf and .docx files, or a .jsonl file.",
         ) from None
     except (OSError, ValueError) as error:
         raise InputError(f"The input {_printable(path)} cannot be read: {reason(error)}", hint=_UNREADABLE) from error
@@ -87,7 +90,7 @@ def _is_folder(path: Path) -> bool:
         return False
     raise InputError(
         f"The input {_printable(path)} is neither a folder nor a .jsonl file",
-        hint="Give the folder that holds the .txt and .md files, or a .jsonl file with one object a line.",
+        hint="Give the folder that holds the documents, or a .jsonl file with one object a line.",
     )
 
 
@@ -119,7 +122,7 @@ def _entries(folder: Path, *, top: Path) -> list[os.DirEntry[str] | Skipped]:
     """A folder's visible entries in reverse order, to be popped from the end."""
     try:
         with os.scandir(folder) as scan:
-            entries = [entry for entry in scan if not entry.name.startswith(".")]
+            entries = [entry for entry in scan if not entry.name.startswith(_HIDDEN)]
     except OSError as error:
         if folder == top:
             raise InputError(
@@ -132,25 +135,29 @@ def _entries(folder: Path, *, top: Path) -> list[os.DirEntry[str] | Skipped]:
 def _nothing_in(folder: Path, others: Counter[str]) -> InputError:
     found = ", ".join(f"{number} x {_printable(suffix)}" for suffix, number in others.most_common(3))
     return InputError(
-        f"The folder {_printable(folder)} holds no .txt or .md file ({f'found {found}' if found else 'it is empty'})",
-        hint="Convert the documents to text, or give another folder; hidden files are not read.",
+        f"The folder {_printable(folder)} holds no document ({f'found {found}' if found else 'it is empty'})",
+        hint=f"Documents are {', '.join(SUFFIXES)} files; hidden files are not read.",
     )
 
 
-def _document(path: Path, source: str) -> Document | Skipped:
+def _document(path: Path, source: str, extraction: Extraction) -> Document | Skipped:
     try:
-        return Document(source, _checked(_text(read_regular(path, MAX_BYTES))))
-    except (_Unusable, NotAFile) as error:
-        return Skipped(source, str(error))
+        text, encoding = _text(path, extraction)
+        return Document(source, _checked(text), encoding)
+    except Unusable as error:
+        return Skipped(source, str(error), error.kind)
+    except NotAFile as error:
+        return Skipped(source, str(error), "too large" if isinstance(error, TooLarge) else "unreadable")
     except OSError as error:
         return Skipped(source, f"cannot be read: {reason(error)}")
 
 
-def _text(data: bytes) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise _Unusable(f"not UTF-8 (byte {error.start})") from None
+def _text(path: Path, extraction: Extraction) -> tuple[str, str]:
+    """The text of a file, and its encoding where that had to be guessed."""
+    suffix = path.suffix.lower()
+    if suffix not in _PARSED and (text := plain(read_regular(path, MAX_BYTES))) is not None:
+        return text, ""
+    return extraction.text(path, suffix=suffix, max_bytes=MAX_BYTES)
 
 
 # --- a .jsonl file ----------------------------------------------------------------------------------------
@@ -162,8 +169,8 @@ def _objects(path: Path) -> Iterator[Document | Skipped]:
         for number, line in _lines(file):
             try:
                 yield _object(line, seen)
-            except _Unusable as error:
-                yield Skipped(f"{_printable(path.name)}:{number}", str(error))
+            except Unusable as error:
+                yield Skipped(f"{_printable(path.name)}:{number}", str(error), error.kind)
 
 
 def _object(line: bytes, seen: set[bytes]) -> Document:
@@ -173,32 +180,37 @@ def _object(line: bytes, seen: set[bytes]) -> Document:
     _checked(parsed.text)
     digest = blake2b(parsed.id.encode(), digest_size=8).digest()
     if digest in seen:
-        raise _Unusable(f"the id {parsed.id[:80]!r} was used before")
+        raise Unusable("twice", f"the id {parsed.id[:80]!r} was used before")
     seen.add(digest)
     return Document(parsed.id, parsed.text)
 
 
 def _parsed(line: bytes) -> _Line:
     if len(line) > MAX_BYTES:
-        raise _Unusable(f"longer than {MAX_BYTES >> 20} MB")
+        raise Unusable("too large", f"longer than {MAX_BYTES >> 20} MB")
     try:
         return msgspec.json.decode(line, type=_Line)
     except msgspec.ValidationError as error:
-        raise _Unusable(f"not an object with the strings id and text: {error}") from None
+        raise Unusable("broken", f"not an object with the strings id and text: {error}") from None
     except UnicodeDecodeError as error:
-        raise _Unusable(f"not UTF-8 ({error.reason})") from None
+        raise Unusable("broken", f"not UTF-8 ({error.reason})") from None
     except (msgspec.DecodeError, RecursionError) as error:
-        raise _Unusable(f"not JSON: {error}") from None
+        raise Unusable("broken", f"not JSON: {error}") from None
 
 
-def _open_jsonl(path: Path) -> BinaryIO:
+def _open_jsonl(path: Path) -> BufferedReader:
     try:
-        return path.open("rb")
+        file = path.open("rb")
     except OSError as error:
         raise InputError(f"The file {_printable(path)} cannot be read: {reason(error)}", hint=_UNREADABLE) from error
+    if file.peek(2).startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        file.close()
+        what = f"The file {_printable(path)} is in UTF-16, and JSON lines are in UTF-8"
+        raise InputError(what, hint="Convert it: iconv -f UTF-16 -t UTF-8.")
+    return file
 
 
-def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+def _lines(file: BufferedReader) -> Iterator[tuple[int, bytes]]:
     """Numbered lines that are not blank; of one longer than MAX_BYTES only the first MAX_BYTES + 1 bytes."""
     number = 0
     while line := file.readline(MAX_BYTES + 1):
@@ -216,15 +228,15 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
 
 
 def _checked(text: str, *, what: str = "the text") -> str:
-    """Return what PostgreSQL can hold and a tokenizer can read; _Unusable otherwise."""
+    """Return what PostgreSQL can hold and a tokenizer can read; Unusable otherwise."""
     if "\0" in text:
-        raise _Unusable(f"{what} holds a NUL character, which PostgreSQL cannot store")
+        raise Unusable("broken", f"{what} holds a NUL character, which PostgreSQL cannot store")
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise _Unusable(f"{what} holds half of a surrogate pair") from None
+        raise Unusable("broken", f"{what} holds half of a surrogate pair") from None
     if not any(map(_visible, text)):
-        raise _Unusable(f"{what} is blank")
+        raise Unusable("without text", f"{what} is blank")
     return text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -14,28 +15,32 @@ from .content import Content
 from .emitter import Emitter
 from .kit import COUNT_BATCH, Kit, count_tokens
 from .pool import Indices, Pool, batches, shares
+from .serving import report_counts, report_traffic
 from .spec import WorkerSpec
-from .standard import StandardPool
 
 # What takes batches, and says how many chunks each had when it is done.
 Embed = Callable[[Iterator[Indices], Callable[[int], None]], None]
 
 
 def embed_and_clean_up(
-    spool: Content, settings: Settings, emitter: Emitter, pool: Pool, kit: Kit, *, standard: StandardPool | None = None
+    spool: Content, settings: Settings, emitter: Emitter, pool: Pool, kit: Kit, *, apart: Embed | None = None
 ) -> None:
     """Embeds what has no vector yet, counts what has no count yet, and ends the workers.
 
-    With `standard` that pool embeds, before the workers of `pool` start.
+    With `apart` that embeds, before the workers of `pool` start.
     Raises WorkerError when a worker fails or ends before its vectors are done. A worker lost during cleanup is
     replaced by the subject itself: its chunks are counted here.
     """
-    if standard is not None:
-        _embed(spool, settings, emitter, standard.embed)
+    if apart is not None:
+        _embed(spool, settings, emitter, apart)
     with pool:
-        if standard is None:
+        if apart is None:
+            began = time.monotonic()
             _embed(spool, settings, emitter, pool.embed)
+            report_traffic(pool.traffic, time.monotonic() - began, emitter)
         _clean_up(spool, emitter, pool, kit)
+    if spool.manifest.served is not None:
+        report_counts(spool, emitter)
 
 
 def nothing_left(spool: Content, emitter: Emitter) -> bool:

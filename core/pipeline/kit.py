@@ -9,7 +9,9 @@ import numpy as np
 
 from ..embedding.lexical import Lexical
 from ..embedding.protocol import Embedder
+from ..served import ServedModel
 from ..settings import Settings
+from ..spool import Spool
 from . import tokenizer as tokenizers
 
 if TYPE_CHECKING:
@@ -28,8 +30,19 @@ class Kit(NamedTuple):
 
 def build(spool: Path, settings: Settings) -> Kit:
     """A kit of one's own, from the tokenizer file and the weights that the subject left in the spool."""
-    tokenizer = tokenizers.load(Path(settings.tokenizer) if settings.tokenizer else None)
+    tokenizer = tokenizers.load(tokenizers.locate(settings.tokenizer, spool))
+    served = Spool.open(spool).manifest.served
+    if served is not None:
+        return Kit(tokenizer, ollama(settings, served))
     return Kit(tokenizer, Lexical(tokenizer, np.load(spool / IDF_FILE), batch=settings.tokenize_in_workers))
+
+
+def ollama(settings: Settings, served: ServedModel) -> Embedder:
+    """The embedder that asks the server of `settings` for that model."""
+    from ..embedding.ollama.embedder import Ollama  # imported here: httpx is heavy, and most runs ask no server
+
+    assert settings.ollama_url is not None
+    return Ollama(settings.ollama_url, served, timeout_s=settings.embed_timeout_s)
 
 
 def count_tokens(tokenizer: Tokenizer, texts: list[str]) -> list[int]:

@@ -19,15 +19,20 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ..embedding.protocol import Remote, Traffic
 from ..errors import WorkerError
-from ..events import WorkerEnded, WorkerStarted
+from ..events import Log, WorkerEnded, WorkerStarted
 from ..exits import ended
 from .emitter import Emitter
 from .kit import Kit
 from .spec import WorkerSpec
+from .trouble import Trouble
 from .worker import enter_process, work
 
 Indices = NDArray[np.int64]
+
+MOST_IN_FLIGHT = 2
+"""Requests to a server that embeds: it works at one at a time, and so has the next one at hand when it is done."""
 
 
 class Worker:
@@ -55,17 +60,24 @@ class Worker:
 class Pool:
     """`spec.settings` says how many workers, and how they start. Use it as a context manager."""
 
-    def __init__(self, spec: WorkerSpec, kit: Kit, emitter: Emitter, subject_pid: int) -> None:
+    def __init__(
+        self, spec: WorkerSpec, kit: Kit, emitter: Emitter, subject_pid: int, *, trouble: Trouble | None = None
+    ) -> None:
+        """`trouble` is what the scenario breaks between the subject and its workers."""
         self._spec = spec
         self._kit = kit
         self._emitter = emitter
         self._subject_pid = subject_pid
+        self._trouble = trouble or Trouble()
         self._selector = selectors.DefaultSelector()
         self.workers: list[Worker] = []
+        self.traffic = Traffic()
 
     def __enter__(self) -> Pool:
+        self._trouble.before_fork()
         for number in range(1, self._spec.settings.workers + 1):
             self._start(msgspec.structs.replace(self._spec, role=f"worker {number}"))
+        self._trouble.after_fork(len(self.workers))
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
@@ -81,20 +93,18 @@ class Pool:
         method = spec.settings.start_method
         runner: Any
         if method == "thread":
-            runner = threading.Thread(target=work, args=(theirs, spec, self._kit, ()), name=spec.role, daemon=True)
+            shared = (theirs, spec, self._kit, (), Trouble())
+            runner = threading.Thread(target=work, args=shared, name=spec.role, daemon=True)
             runner.start()
             pid = self._subject_pid
         else:
             context: Any = multiprocessing.get_context(method)
-            inherited = self._kit if method == "fork" else None
+            kit, trouble = (self._kit, self._trouble) if method == "fork" else (None, Trouble())
             foreign = [ours, *(worker.orders for worker in self.workers)] if method == "fork" else []
             runner = context.Process(
-                target=enter_process, args=(theirs, spec, inherited, foreign), name=spec.role, daemon=True
+                target=enter_process, args=(theirs, spec, kit, foreign, trouble), name=spec.role, daemon=True
             )
-            with warnings.catch_warnings():
-                # Python 3.12 warns of forks beside threads. Here that is the point, and must not end the run when a
-                # user turns warnings into errors.
-                warnings.simplefilter("ignore", DeprecationWarning)
+            with forking():
                 runner.start()
             pid = runner.pid
             theirs.close()
@@ -106,10 +116,12 @@ class Pool:
     def embed(self, batches: Iterator[Indices], embedded: Callable[[int], None]) -> None:
         """Gives each worker one batch after the other; `embedded(n)` is called for every batch that is done.
 
+        Where a server embeds, only so many workers ask it as it can be kept busy with.
         Raises WorkerError when a worker fails or ends: what it had finished is in the spool.
         """
         busy = 0
-        for worker in self.workers:
+        asking = self.workers[:MOST_IN_FLIGHT] if isinstance(self._kit.embedder, Remote) else self.workers
+        for worker in asking:
             busy += self._next_batch(worker, batches)
         while busy:
             for worker, answer in self._answers():
@@ -162,6 +174,12 @@ class Pool:
                 continue
             if answer[0] == "failed":
                 raise WorkerError(f"{worker.role} (PID {worker.pid}) failed: {answer[1]}", hint=answer[2])
+            if answer[0] == "said":
+                self._emitter.emit(Log(text=f"{worker.role}: {answer[1]}", level="warning"))
+                continue
+            if answer[0] == "asked":
+                self.traffic = self.traffic.plus(answer[1])
+                continue
             yield worker, answer
 
     def _wait(self) -> list[Worker]:
@@ -191,6 +209,16 @@ class Pool:
             f"{worker.role} (PID {worker.pid}) {ended(worker.end_of())} with {doing}",
             hint="What was embedded is kept: cvdebug resume goes on from there.",
         )
+
+
+@contextlib.contextmanager
+def forking() -> Iterator[None]:
+    """Python 3.12 warns of forks beside threads. Here that is the point, and must not end the run when a user turns
+    warnings into errors.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
 
 
 def batches(indices: Indices, size: int) -> Iterator[Indices]:

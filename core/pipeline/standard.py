@@ -11,19 +11,19 @@ import multiprocessing
 import os
 import signal
 import threading
-import warnings
 from collections.abc import Callable, Iterator
 from multiprocessing.pool import Pool, ThreadPool
 from pathlib import Path
 from typing import NamedTuple
 
 from .. import lastwords
+from ..embedding.protocol import Remote
 from ..errors import CvdebugError, WorkerError
 from ..events import WorkerEnded, WorkerStarted
 from . import kit as kits
 from .content import Content
 from .emitter import Emitter
-from .pool import Indices
+from .pool import Indices, forking
 from .spec import WorkerSpec
 from .worker import embed
 
@@ -74,8 +74,7 @@ class StandardPool:
         arguments = (self._spec, self._kit if method in ("fork", "thread") else None, self._kill)
         if method == "thread":
             return ThreadPool(count, _start, arguments)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads: here that is the point
+        with forking():
             return multiprocessing.get_context(method).Pool(count, _start, arguments)
 
 
@@ -85,7 +84,10 @@ def _start(spec: WorkerSpec, kit: kits.Kit | None, kill: bool) -> None:
             os.close(spec.events_fd)
     lastwords.register(Path(spec.spool), spec.observer_pid)
     spool = Content.open(Path(spec.spool))
-    _this.own = _Own(spec, kit or kits.build(spool.path, spec.settings), spool, kill)
+    own = kit or kits.build(spool.path, spec.settings)
+    if isinstance(own.embedder, Remote):
+        own = own._replace(embedder=own.embedder.opened(lambda text: None))
+    _this.own = _Own(spec, own, spool, kill)
 
 
 def _task(indices: Indices) -> int | tuple[str, str]:

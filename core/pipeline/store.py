@@ -17,7 +17,8 @@ from ..database import verify as verification
 from ..database.connection import Connection, connect
 from ..database.limits import server_limits
 from ..database.load import LoadResult, Row, load_with_retry
-from ..errors import ConnectionLost, VectorError
+from ..embedding.protocol import Remote
+from ..errors import ConnectionLost, EmbedderError, VectorError
 from ..events import (
     IndexChosen,
     Log,
@@ -34,6 +35,7 @@ from .content import DIMENSIONS, Content
 from .convert import convert
 from .emitter import Emitter
 from .kit import Kit
+from .lost_connection import lost_midway
 from .spec import SubjectSpec
 
 CONVERT_BATCH = 1024  # rows: 4 MB of vectors at a time
@@ -83,13 +85,15 @@ class Loader:
         self._table = tables.TableName.parse(spec.settings.table)
         self._total = spool.manifest.chunks
         self._phase = Phase.STORE
+        self._to_lose = spec.settings.fault == "end-backend" and spec.strategy is None
 
     def run(self) -> None:
         """Raises DatabaseError; the old rows are then still there, unless the new ones had been committed."""
-        self._begin(Phase.STORE, f"COPY into {self._table}")
+        self._begin(Phase.STORE, f"COPY into {self._target}")
         with self._connect("prepare") as connection:
-            tables.check(connection, self._table, dimensions=DIMENSIONS)
-            tables.create(connection, self._table, dimensions=DIMENSIONS)
+            storage = self._spec.settings.storage
+            tables.check(connection, self._table, dimensions=DIMENSIONS, storage=storage)
+            tables.create(connection, self._table, dimensions=DIMENSIONS, storage=storage)
             plan = self._plan(connection)
         self._say(plan)
         result = self._load(plan)
@@ -97,6 +101,10 @@ class Loader:
         self._begin(Phase.VERIFY, "counts, norms, the index, recall@10")
         with self._connect("verify") as connection:
             self._verify(connection, plan)
+
+    @property
+    def _target(self) -> str:
+        return f"a new {self._table}" if self._spec.settings.replace == "swap" else str(self._table)
 
     def _connect(self, role: str) -> Connection:
         return connect(self._spec.dsn, run=self._spec.run, role=role)
@@ -116,6 +124,7 @@ class Loader:
             dimensions=DIMENSIONS,
             kind=settings.index,
             metric=settings.metric,
+            storage=settings.storage,
             memory_bytes_available=psutil.virtual_memory().available if local else None,
             cores=os.cpu_count() or 1,
             server_limits=server_limits(connection, on_this_machine=local),
@@ -153,6 +162,7 @@ class Loader:
                 run=self._spec.run,
                 embedder=manifest.embedder,
                 tokenizer=manifest.tokenizer,
+                served=manifest.served,
                 metric=settings.metric,
                 index=settings.index,
                 dimensions=DIMENSIONS,
@@ -160,10 +170,18 @@ class Loader:
             ),
             progress=self._progress,
             on_retry=self._retry,
+            replace=settings.replace,
             lock_timeout_ms=round(settings.lock_timeout_s * 1000),
         )
 
     def _rows(self) -> Iterator[Row]:
+        """Every row, from the first; where the scenario has it, the first time on a connection that gets lost."""
+        if not self._to_lose:
+            return self._every_row()
+        self._to_lose = False
+        return lost_midway(self._every_row(), total=self._total, dsn=self._spec.dsn, run=self._spec.run)
+
+    def _every_row(self) -> Iterator[Row]:
         spool = self._spool
         for index in range(self._total):
             chunk = spool.chunk(index)
@@ -187,7 +205,7 @@ class Loader:
     def _retry(self, number: int, error: ConnectionLost) -> None:
         text = f"{error.what}: the whole transaction is tried again (retry {number})"
         self._emitter.emit(Log(text=text, level="warning"))
-        self._begin(Phase.STORE, f"COPY into {self._table}, retry {number}")
+        self._begin(Phase.STORE, f"COPY into {self._target}, retry {number}")
 
     def _end_load(self, plan: indexes.IndexPlan, result: LoadResult) -> None:
         for notice in result.notices:
@@ -223,15 +241,29 @@ class Loader:
                 forced=_forced(found),
                 recalls=tuple(Recall(setting=p.setting, value=p.value, recall=p.recall) for p in found.recall),
                 recommended=_recommended(found),
-                searches=tuple(self._sample(connection, query) for query in SAMPLE_QUERIES),
+                searches=tuple(self._samples(connection)),
             )
         )
         self._emitter.emit(PhaseFinished(phase=Phase.VERIFY, done=self._total, total=self._total, detail="right"))
 
+    def _samples(self, connection: Connection) -> Iterator[SampleSearch]:
+        """The rows are right by now: a server that has gone since spoils no load."""
+        try:
+            for query in SAMPLE_QUERIES:
+                yield self._sample(connection, query)
+        except EmbedderError as error:
+            text = f"no sample search, as queries cannot be embedded: {error.what}"
+            self._emitter.emit(Log(text=text, level="warning"))
+        finally:
+            if isinstance(self._kit.embedder, Remote):
+                self._kit.embedder.close()
+
     def _sample(self, connection: Connection, query: str) -> SampleSearch:
-        vector = convert(self._kit.embedder.embed([query]))[0]
-        metric = self._spec.settings.metric
-        hits = search.nearest(connection, self._table, vector, limit=SAMPLE_HITS, metric=metric)
+        vector = convert(self._kit.embedder.embed_query(query)[np.newaxis])[0]
+        settings = self._spec.settings
+        hits = search.nearest(
+            connection, self._table, vector, limit=SAMPLE_HITS, metric=settings.metric, storage=settings.storage
+        )
         return SampleSearch(
             query=query,
             hits=tuple(SampleHit(source=h.source, ordinal=h.ordinal, score=h.score, text=h.text) for h in hits),

@@ -20,11 +20,12 @@ from .. import lastwords
 from ..errors import CvdebugError, ExitCode
 from ..events import Failed, Log, SubjectStarted
 from ..model import Phase
-from . import embed, prepare, store
+from . import embed, prepare, serving, store, trouble
 from .content import Content
 from .emitter import Emitter
 from .kit import Kit
 from .pool import Pool
+from .queued import QueuedProcesses
 from .spec import SubjectSpec, WorkerSpec
 from .standard import StandardPool
 
@@ -85,9 +86,12 @@ class Steps:
         """Runs every phase; what an earlier attempt finished is kept."""
         settings, spool, emitter = self.spec.settings, self.spool, self.emitter
         spool.check()
+        met = serving.meet(spool, settings, emitter)
         prepare.load(spool, settings, emitter)
         self.phase = Phase.TOKENIZE
-        kit = prepare.tokenize(spool, settings, emitter)
+        kit = prepare.tokenize(spool, settings, emitter, met.served if met else None)
+        if met is not None:
+            serving.report_accents(met, kit.tokenizer, emitter)
         self.phase = Phase.EMBED
         self._embed(kit)
         embed.require_whole(spool)
@@ -105,15 +109,19 @@ class Steps:
         if embed.nothing_left(spool, emitter):
             return
         spec = embed.worker_spec(spool, settings, emitter, self.spec.observer_pid)
-        pool = Pool(spec, kit, emitter, os.getpid())
-        embed.embed_and_clean_up(spool, settings, emitter, pool, kit, standard=self._standard_pool(spec, kit))
+        pool = Pool(spec, kit, emitter, os.getpid(), trouble=trouble.of(self.spec))
+        embed.embed_and_clean_up(spool, settings, emitter, pool, kit, apart=self._apart(spec, kit))
 
-    def _standard_pool(self, spec: WorkerSpec, kit: Kit) -> StandardPool | None:
-        """The scenario's pool. The killer strikes once: a later attempt, a fix or a resumption, has embedded chunks."""
-        if self.spec.settings.fault != "kill-worker":
-            return None
-        first = self.spec.strategy is None and self.spool.progress()[0] == 0
-        return StandardPool(spec, kit, self.emitter, kill=first)
+    def _apart(self, spec: WorkerSpec, kit: Kit) -> embed.Embed | None:
+        """What embeds instead of the usual workers, where the scenario has such a fault. It strikes once: a later
+        attempt, a fix or a resumption, does without, and a plain Pool is killed in no more.
+        """
+        fault, first = self.spec.settings.fault, self.spec.strategy is None
+        if fault == "kill-worker":
+            return StandardPool(spec, kit, self.emitter, kill=first and self.spool.progress()[0] == 0).embed
+        if fault == "queue-join" and first:
+            return QueuedProcesses(spec, kit, self.emitter, self.spool).embed
+        return None
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ cut by `windows`, and a silently shortened text would be lost.
 
 from __future__ import annotations
 
+import os
 from hashlib import sha256
 from pathlib import Path
 
@@ -13,13 +14,54 @@ from tokenizers import Tokenizer
 
 from ..errors import InputError
 from ..files import read_regular, reason
+from ..settings import is_hub_name
 
 SHIPPED = Path(__file__).with_name("wordpiece.json")
 
 MAX_BYTES = 256 << 20  # vocabularies of hundreds of thousands of pieces take tens of MB
 _HINT = "Give a tokenizer.json as the tokenizers library saves it, or leave the option out for the shipped one."
+_HINT_HUB = "Where there is no network, name a tokenizer.json of this machine, or leave the option out."
+FROM_HUB = "tokenizer.json"
 _PROBE = "a b, é 字 \U0001f642 x1"
 """Every kind of character once, so that a vocabulary without its unknown token is refused here, not in the middle."""
+
+
+def locate(name: str | None, spool: Path | None = None) -> Path | None:
+    """The file of the tokenizer that a setting names, None for the shipped one. One of the hub (`owner/name`) is
+    downloaded once, and kept in the spool's folder.
+
+    Raises InputError when the hub has not got it, or cannot be reached.
+    """
+    if name is None or not is_hub_name(name):
+        return Path(name) if name else None
+    kept = spool / FROM_HUB if spool is not None else None
+    if kept is not None and kept.exists():
+        return kept
+    found = _download(name)
+    if kept is None:
+        return found
+    new = kept.with_suffix(".new")
+    new.write_bytes(found.read_bytes())
+    return new.replace(kept)
+
+
+def _download(name: str) -> Path:
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    from huggingface_hub import errors, hf_hub_download  # heavy, and wanted by few runs
+
+    try:
+        return Path(hf_hub_download(name, "tokenizer.json"))
+    except errors.RepositoryNotFoundError:
+        raise InputError(f"The hub has no {name}, or not for everybody", hint=_HINT_HUB) from None
+    except errors.EntryNotFoundError as error:
+        if isinstance(error, errors.LocalEntryNotFoundError):
+            raise InputError(
+                f"The tokenizer {name} is not on this machine, and the hub cannot be reached", hint=_HINT_HUB
+            ) from None
+        raise InputError(f"{name} on the hub has no tokenizer.json", hint=_HINT_HUB) from None
+    except Exception as error:
+        what = f"The tokenizer {name} cannot be had from the hub: {_first_line(error)}"
+        raise InputError(what, hint=_HINT_HUB) from error
 
 
 def load(path: Path | None = None) -> Tokenizer:

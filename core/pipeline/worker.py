@@ -2,7 +2,7 @@
 
 It takes orders from a pipe and writes vectors and counts straight into the spool; only small answers go back. It
 never writes events. Orders: ("embed", indices), ("count", indices), None. Answers: ("embedded", n), ("counted", n),
-("finished",), ("failed", what, hint).
+("finished",), ("failed", what, hint); between them ("said", text), for the person, and ("asked", traffic).
 """
 
 from __future__ import annotations
@@ -17,22 +17,31 @@ from typing import Any
 import numpy as np
 
 from .. import lastwords
-from ..errors import CvdebugError, VectorError
+from ..embedding.protocol import Answered, Remote
+from ..errors import CvdebugError, EmbedderError, VectorError
 from . import kit as kits
 from .content import DIMENSIONS, Content
 from .spec import WorkerSpec
+from .trouble import Trouble
 
 
-def work(orders: Connection, spec: WorkerSpec, kit: kits.Kit | None, foreign: Iterable[Connection]) -> None:
+def work(
+    orders: Connection,
+    spec: WorkerSpec,
+    kit: kits.Kit | None,
+    foreign: Iterable[Connection],
+    trouble: Trouble,
+) -> None:
     """Runs until told to end or until the subject is gone.
 
     `kit` is what a fork or a thread inherits; without one the worker builds its own. `foreign` are the subject's ends
-    of other workers' pipes, copied by a fork: they are closed, so that each pipe has only its two owners.
+    of other workers' pipes, copied by a fork: they are closed, so that each pipe has only its two owners. `trouble` is
+    the scenario's.
     """
     for connection in foreign:
         connection.close()
     try:
-        _serve(orders, spec, kit)
+        _serve(orders, spec, kit, trouble)
     except (EOFError, BrokenPipeError):
         return  # the subject is gone
     except CvdebugError as error:
@@ -43,23 +52,35 @@ def work(orders: Connection, spec: WorkerSpec, kit: kits.Kit | None, foreign: It
         orders.close()
 
 
-def enter_process(orders: Connection, spec: WorkerSpec, kit: kits.Kit | None, foreign: Iterable[Connection]) -> None:
+def enter_process(
+    orders: Connection,
+    spec: WorkerSpec,
+    kit: kits.Kit | None,
+    foreign: Iterable[Connection],
+    trouble: Trouble,
+) -> None:
     """`work` as the main function of a process of its own."""
     if kit is not None:  # forked: the event pipe is the subject's alone
         with contextlib.suppress(OSError):
             os.close(spec.events_fd)
     lastwords.register(Path(spec.spool), spec.observer_pid)
-    work(orders, spec, kit, foreign)
+    work(orders, spec, kit, foreign, trouble)
 
 
-def _serve(orders: Connection, spec: WorkerSpec, kit: kits.Kit | None) -> None:
+def _serve(orders: Connection, spec: WorkerSpec, kit: kits.Kit | None, trouble: Trouble) -> None:
     spool = Content.open(Path(spec.spool))
     try:
         own = kit or kits.build(spool.path, spec.settings)
+        if isinstance(own.embedder, Remote):
+            own = own._replace(embedder=own.embedder.opened(lambda text: orders.send(("said", text))))
+        trouble.greet()
         while (order := orders.recv()) is not None:
             verb, indices = order
+            trouble.obey(verb, spec.role)
             if verb == "embed":
-                embed(spool, own, spec, indices)
+                answered = embed(spool, own, spec, indices)
+                if answered is not None:
+                    orders.send(("asked", answered.traffic))
                 orders.send(("embedded", len(indices)))
             else:
                 _count(spool, own, indices, orders)
@@ -67,9 +88,13 @@ def _serve(orders: Connection, spec: WorkerSpec, kit: kits.Kit | None) -> None:
         spool.close()
 
 
-def embed(spool: Content, kit: kits.Kit, spec: WorkerSpec, indices: Any) -> None:
-    """Embeds a batch into the spool. Raises VectorError when the embedder gives vectors of another shape."""
-    vectors = kit.embedder.embed(spool.texts(indices))
+def embed(spool: Content, kit: kits.Kit, spec: WorkerSpec, indices: Any) -> Answered | None:
+    """Embeds a batch into the spool; what a server answered, where one embeds.
+
+    Raises VectorError when the embedder gives vectors of another shape, and EmbedderError.
+    """
+    answered = _ask(spool, kit.embedder, indices) if isinstance(kit.embedder, Remote) else None
+    vectors = kit.embedder.embed(spool.texts(indices)) if answered is None else answered.vectors
     if vectors.shape != (len(indices), DIMENSIONS):
         raise VectorError(
             f"{kit.embedder.name} gave vectors of shape {vectors.shape} for {spool.name(indices[0])} and "
@@ -79,7 +104,31 @@ def embed(spool: Content, kit: kits.Kit, spec: WorkerSpec, indices: Any) -> None
     middle = spool.manifest.chunks // 2
     if spec.settings.fault == "nan-vector" and middle in indices:
         vectors[list(indices).index(middle), 0] = np.nan
+    if answered is not None:
+        _note_counts(spool, answered, indices)
     spool.put_vectors(indices, vectors)
+    return answered
+
+
+def _ask(spool: Content, embedder: Remote, indices: Any) -> Answered:
+    try:
+        return embedder.ask(spool.texts(indices))
+    except EmbedderError as error:
+        if error.text is None:
+            raise
+        raise EmbedderError(
+            f"{spool.name(indices[error.text])} cannot be embedded: {error.what}",
+            hint=error.hint or "Look at this chunk's text and into the server's log; nothing was stored.",
+        ) from None
+
+
+def _note_counts(spool: Content, answered: Answered, indices: Any) -> None:
+    """Before the done flags: what is flagged has what the server counted beside it."""
+    for counted in answered.counted:
+        chunks = indices[list(counted.places)]
+        spool.asked[chunks] = (0, 0) if counted.tokens is None else (chunks[0] + 1, 0)
+        if counted.tokens is not None:
+            spool.asked["tokens"][chunks[0]] = counted.tokens
 
 
 def _count(spool: Content, kit: kits.Kit, indices: Any, orders: Connection) -> None:

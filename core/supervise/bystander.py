@@ -18,8 +18,9 @@ _END_S = 5.0
 class Bystander:
     """One such session. It ends with `close`, and by itself when this process is gone."""
 
-    def __init__(self, *, run: str, dsn: str, table: str) -> None:
+    def __init__(self, *, run: str, dsn: str, table: str, storage: str) -> None:
         """Returns when its transaction is open. DatabaseError when it could not be."""
+        order = {"run": run, "dsn": dsn, "table": table, "storage": storage}
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "cvdebug.core.pipeline.bystander"],
             stdin=subprocess.PIPE,
@@ -27,7 +28,7 @@ class Bystander:
             start_new_session=True,
         )
         try:
-            self._send(msgspec.json.encode({"run": run, "dsn": dsn, "table": table}) + b"\n")
+            self._send(msgspec.json.encode(order) + b"\n")
             said = self._first_line()
             if said != "ready":
                 raise DatabaseError(f"The scenario's other session could not be opened: {said or 'it says nothing'}")

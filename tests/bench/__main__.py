@@ -1,6 +1,6 @@
 """Runs the benchmarks that are named, or all of them, and prints their table.
 
-python -m tests.bench [store|index|run|memory|detect|follow|attach|app ...] [--rows N] [--rounds N] [--cvs N,N]
+python -m tests.bench [store|index|run|ollama|memory|detect|follow|attach|app ...] [--rows N] [--rounds N] [--cvs N,N]
     [--chunks N,N] [--hangs N] [--follow-s S]
 """
 
@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
-from . import app, attach, detect, follow, index, memory, run, store
+from . import app, attach, detect, follow, index, memory, ollama, run, store
 from .figure import Figure, table
 from .options import Options
 from .place import Place, place
@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, Callable[[Place, Options], Iterator[Figure]]] = {
     "store": store.measure,
     "index": index.measure,
     "run": run.measure,
+    "ollama": ollama.measure,
     "memory": memory.measure,
     "detect": detect.measure,
     "follow": follow.measure,

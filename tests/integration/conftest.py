@@ -13,6 +13,8 @@ import pytest
 from cvdebug.core.database.connection import connect
 from cvdebug.core.database.embedded import EmbeddedServer
 
+from .clusters import Cluster
+
 _numbers = itertools.count()
 
 
@@ -40,3 +42,14 @@ def database(server: EmbeddedServer) -> Iterator[str]:
         connection.execute(f"CREATE DATABASE {name}")
         yield server.dsn.replace("/cvdebug?", f"/{name}?")
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def cluster(open_folder: Path) -> Iterator[Cluster]:
+    """A server of somebody else's: over TCP, with passwords, without any right given."""
+    running = Cluster(open_folder / f"cluster-{os.getpid()}")
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()

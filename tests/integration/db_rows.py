@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from cvdebug.core.database.connection import Connection, connect
-from cvdebug.core.database.index import IndexPlan, Kind, Metric, ServerLimits, plan
+from cvdebug.core.database.index import IndexPlan, Kind, Metric, Replace, ServerLimits, plan
 from cvdebug.core.database.load import LoadResult, Row, load_with_retry
 from cvdebug.core.database.table import Marker, TableName, create
 from cvdebug.core.model import Phase
@@ -47,10 +47,12 @@ def make_table(dsn: str, table: TableName = TABLE) -> None:
         create(connection, table)
 
 
-def load_rows(dsn: str, rows: list[Row], *, index: IndexPlan | None = None, run: str = "tests") -> LoadResult:
+def load_rows(
+    dsn: str, rows: list[Row], *, index: IndexPlan | None = None, run: str = "tests", replace: Replace = "truncate"
+) -> LoadResult:
     return load_with_retry(
         dsn, TABLE, lambda: rows, run=run, total=len(rows), plan=index or make_plan(len(rows)),
-        marker=Marker(run=run), progress=silent, on_retry=lambda number, why: None,
+        marker=Marker(run=run), progress=silent, on_retry=lambda number, why: None, replace=replace,
     )  # fmt: skip
 
 

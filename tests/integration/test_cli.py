@@ -75,7 +75,7 @@ def test_an_empty_and_an_unreadable_corpus_are_named(command: Command, database:
     empty = command.events("run", "--input", str(folder), "--dsn", database)
     assert empty.code == 1
     assert str(folder) in empty.one(ev.RunFinished).what
-    (folder / "bad.txt").write_bytes(b"\xff\xfe\x00\x01")
+    (folder / "bad.txt").write_bytes(b"\x00\x01")
     unreadable = command.events("run", "--input", str(folder), "--dsn", database)
     assert unreadable.code == 1
     assert unreadable.one(ev.FileSkipped).file == "bad.txt"
@@ -89,7 +89,7 @@ def test_ones_own_documents_are_stored_and_the_bad_ones_counted(
     folder.mkdir()
     (folder / "one.txt").write_text("Zoë Łukasiewicz, engineer. " * 400)
     (folder / "two.MD").write_text("# Ana\n\nTeacher of mathematics in Porto.\n")
-    (folder / "bad.txt").write_bytes(b"\xff\xff")
+    (folder / "bad.txt").write_bytes(b"\x00\x01")
     (folder / "evil[bold]\x1b[31m.txt").write_text("x \x1b]0;title\x07 [/oops] y")
     result = command.events("run", "--input", str(folder), "--dsn", database)
     assert_loaded(database, result)
@@ -115,6 +115,26 @@ def test_a_password_is_never_shown_or_written(command: Command, server_dsn_with_
     broken = command.run("run", "--dsn", f"postgresql://u:{SECRET}@127.0.0.1:1/db")
     assert broken.code == 1
     assert "hunter2" not in broken.out + broken.err
+
+
+def test_a_password_in_the_config_file_is_used_and_never_shown(
+    command: Command, server_dsn_with_password: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "xdg" / "cvdebug" / "config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(f'dsn = "{server_dsn_with_password}"\ncvs = 24\nbatch = 4\n')
+    command.environment["XDG_CONFIG_HOME"] = str(tmp_path / "xdg")
+    shown = command.run("config", "show")
+    hung = command.events("run", "--parallelism", "on")
+    resumed = command.events("resume")
+    assert (shown.code, hung.code, resumed.code) == (0, 3, 0), (hung, resumed)
+    assert f"{file}:1" in shown.out
+    assert not any("hunter2" in text for each in (shown, hung, resumed) for text in (each.out, each.err))
+    file.write_text("bacth = 4\n")
+    broken = command.run("run")
+    assert (broken.code, broken.out) == (2, "")
+    assert broken.err == f"cvdebug: {file}:1: there is no setting bacth. Did you mean batch?\n"
+    assert command.run("scenarios").code == 0
 
 
 @pytest.fixture
@@ -158,9 +178,13 @@ def test_the_welcome_names_three_commands(command: Command) -> None:
 
 def test_every_scenario_is_listed_with_what_it_teaches(command: Command) -> None:
     out = command.run("scenarios").out
-    for file in (Path(__file__).parents[2] / "scenarios").glob("*.toml"):
+    scenarios = list((Path(__file__).parents[2] / "scenarios").glob("*.toml"))
+    for file in scenarios:
         assert f"\n{file.stem}  " in f"\n{out}"
     assert out.count("exit code") >= 7
+    listed = json.loads(command.run("scenarios", "--json").out)
+    assert {each["name"] for each in listed} == {file.stem for file in scenarios}
+    assert all(each["title"] and each["teaches"] and each["expect"] for each in listed)
     assert "[settings]" in command.run("scenarios", "show", "spawned").out
 
 

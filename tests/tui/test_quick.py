@@ -13,15 +13,16 @@ from cvdebug.tui.run_opening import RunOpening, Wish
 
 def test_it_knows_every_flag_of_the_command_and_no_other() -> None:
     known = {*quick.FLAGS.values(), *quick.SWITCHES.values(), *quick.WORDS.values(), "scenario"}
-    parameters = {"timeout_s" if name == "timeout" else name for name in inspect.signature(cli.run).parameters}
+    parameters = {f"{name}_s" if name.endswith("timeout") else name for name in inspect.signature(cli.run).parameters}
     assert known == parameters - {"json", "plain"}
 
 
 def test_it_reads_what_is_plainly_right() -> None:
-    words = "spawned --cvs 40 --parallelism=on --timeout 2.5 --fix --fix-with spawn --record a.jsonl --keep-spool"
+    words = "spawned --cvs 40 --parallelism=on --timeout 2.5 --fix --fix-with spawn --record a.jsonl"
+    words += " --keep-spool --pull"
     assert quick.read(words.split()) == {
         "scenario": "spawned", "cvs": 40, "parallelism": "on", "timeout_s": 2.5, "fix": True, "fix_with": "spawn",
-        "record": Path("a.jsonl"), "keep_spool": True,
+        "record": Path("a.jsonl"), "keep_spool": True, "pull": True,
     }  # fmt: skip
     assert quick.read([]) == {}
 

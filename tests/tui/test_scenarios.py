@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from cvdebug.core import events as ev
 from cvdebug.core import scenario
+from cvdebug.tui.widgets.choices import Choices
 
 from . import events
 from .stage import START, Stage, stage
@@ -32,14 +33,16 @@ async def typed(show: Stage, text: str) -> None:
 async def test_every_scenario_is_listed_and_the_one_that_runs_is_told_in_full() -> None:
     async with stage(ended(), size="narrow") as show:
         await show.press("s")
-        for name in scenario.names():
-            assert name in show.text
+        assert list(show.app.screen.query_one(Choices).keys) == scenario.names()
         assert "▶ cv-pipeline (now)" in show.text
         assert "native thread pool" in show.text
-        assert "hangs in cleanup: rayon-fork-deadlock (exit code 3)" in show.text
-        await show.press("down", "down")
-        assert "hangs in store: db-lock-idle-in-transaction" in show.text
+        assert "hangs in cleanup: rayon-fork-deadlock" in show.text
+        assert "(exit\N{NO-BREAK SPACE}code\N{NO-BREAK SPACE}3)" in show.text
+        await typed(show, "db-lo")
+        await show.until(lambda: "db-lock-idle-in-transaction" in show.text)
+        await show.press("pagedown")
         assert "it sets fault open-transaction" in show.text
+        assert "--parallelism off --fix --yes  ✓ completes (exit\N{NO-BREAK SPACE}code\N{NO-BREAK SPACE}0)" in show.text
 
 
 async def test_typing_filters_and_enter_runs() -> None:

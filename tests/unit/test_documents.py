@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from cvdebug.core.errors import InputError
 from cvdebug.core.pipeline import documents
+from cvdebug.core.pipeline.document import Unusable
 from cvdebug.core.pipeline.documents import Document, Skipped, count, read
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -31,7 +32,8 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "b" / "deep" / "x.TXT").write_text("deep")
     (tmp_path / "a.md").write_text("# Ärztin\r\n", encoding="utf-8-sig", newline="")
     (tmp_path / "c.txt").write_text("c")
-    (tmp_path / "cv.pdf").write_text("no")
+    (tmp_path / "cv.odt").write_text("no")
+    (tmp_path / "~$cv.docx").write_text("no")
     (tmp_path / ".hidden.txt").write_text("no")
     (tmp_path / ".git").mkdir()
     (tmp_path / ".git" / "no.txt").write_text("no")
@@ -49,7 +51,9 @@ def test_a_folder_is_read_recursively_in_order_and_as_it_stands(folder: Path) ->
 
 def test_what_cannot_be_used_is_named_and_reading_goes_on(tmp_path: Path) -> None:
     (tmp_path / "good.txt").write_text("good")
-    (tmp_path / "latin.txt").write_bytes(b"caf\xe9 au lait")
+    (tmp_path / "bytes.txt").write_bytes(bytes(range(1, 250)))
+    (tmp_path / "utf16.txt").write_bytes(b"\xff\xfea\0b")
+    (tmp_path / "cv.md").write_bytes(b"%PDF-1.7")
     (tmp_path / "nul.txt").write_bytes(b"a\0b")
     (tmp_path / "empty.txt").touch()
     (tmp_path / "blank.txt").write_text(" \n\t\x0b\u200b\u00a0\ufeff")
@@ -67,7 +71,9 @@ def test_what_cannot_be_used_is_named_and_reading_goes_on(tmp_path: Path) -> Non
     assert reasons.pop("dangling.txt").startswith("cannot be read: No such file")
     assert reasons.pop("loop.txt").startswith("cannot be read: Too many levels")
     assert reasons == {
-        "latin.txt": "not UTF-8 (byte 3)",
+        "bytes.txt": "is not text",
+        "utf16.txt": "begins as UTF-16-LE, and byte 4 is not",
+        "cv.md": "is a PDF, and not text",
         "nul.txt": "the text holds a NUL character, which PostgreSQL cannot store",
         "empty.txt": "the text is blank",
         "blank.txt": "the text is blank",
@@ -118,7 +124,7 @@ def test_a_tree_deeper_than_python_can_recurse(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [({}, "it is empty"), ({"a.pdf": "x", "b.pdf": "y", "c": "z"}, "found 2 x .pdf, 1 x no suffix")],
+    [({}, "it is empty"), ({"a.odt": "x", "b.odt": "y", "c": "z"}, "found 2 x .odt, 1 x no suffix")],
 )
 def test_a_folder_with_nothing_to_read_says_what_is_there(tmp_path: Path, content: dict[str, str], said: str) -> None:
     for name, text in content.items():
@@ -185,6 +191,14 @@ def test_a_jsonl_file_with_every_kind_of_bad_line(tmp_path: Path) -> None:
         assert said in reasons[f"cvs.JSONL:{number}"]
 
 
+def test_a_jsonl_file_in_utf_16_is_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "cvs.jsonl"
+    path.write_bytes('{"id": "a", "text": "b"}'.encode("utf-16"))
+    for use in (count, lambda path: list(read(path))):
+        with pytest.raises(InputError, match=r"is in UTF-16.*iconv"):
+            use(path)
+
+
 def test_an_endless_line_is_skipped_without_being_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(documents, "MAX_BYTES", 1 << 10)
     line = json.dumps({"id": "a", "text": "x"})
@@ -194,7 +208,7 @@ def test_an_endless_line_is_skipped_without_being_kept(tmp_path: Path, monkeypat
         assert count(path) == 2
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=300) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass")))
 def test_any_bytes_give_a_storable_document_or_a_reason(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "any.txt").write_bytes(data)
@@ -217,7 +231,7 @@ def test_every_json_object_comes_through_or_is_named(pairs: list[tuple[str, str]
         line = json.dumps({"id": identity, "text": text}).encode()
         try:
             document = documents._object(line, seen)
-        except documents._Unusable:
+        except Unusable:
             continue
         assert document == Document(identity, text)
         assert identity not in usable

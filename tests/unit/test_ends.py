@@ -8,6 +8,7 @@ import pytest
 from cvdebug.core import ends
 from cvdebug.core.errors import DatabaseError, UsageError
 from cvdebug.core.events import Failed
+from cvdebug.core.model import Certainty
 
 
 @pytest.mark.parametrize(
@@ -29,8 +30,9 @@ from cvdebug.core.events import Failed
         (ends.by_person(signal.SIGINT, held=True), "hang", 3, "held"),
         (ends.by_person(signal.SIGTERM, held=True), "interrupted", 143, "SIGTERM"),
         (ends.by_person(signal.SIGINT, held=False), "interrupted", 130, "SIGINT"),
-        (ends.by_hang(proven=True), "hang", 3, "nothing can wake it"),
-        (ends.by_hang(proven=False), "hang", 3, "not proven"),
+        (ends.by_hang(Certainty.PROVEN), "hang", 3, "nothing can wake it"),
+        (ends.by_hang(Certainty.CERTAIN), "hang", 3, "admit nothing else"),
+        (ends.by_hang(Certainty.LIKELY), "hang", 3, "not proven"),
         (ends.by_time_limit(5, [7, 8]), "hang", 3, "PID 7, 8 can never go on"),
         (ends.by_time_limit(0.5, []), "timeout", 4, "0.5 s"),
     ],

@@ -35,6 +35,7 @@ EVENTS = st.one_of(
     st.builds(ev.WorkerStarted, role=TEXT, pid=COUNT, **STAMP),
     st.builds(ev.WorkerEnded, role=TEXT, pid=COUNT, exit_code=st.integers(-64, 255), **STAMP),
     st.builds(ev.FileSkipped, file=TEXT, reason=TEXT, number=COUNT, **STAMP),
+    st.builds(ev.FilesSkipped, number=COUNT, kinds=st.dictionaries(TEXT, COUNT), **STAMP),
     st.builds(ev.Log, text=TEXT, **STAMP),
     st.builds(ev.Embedded, kept=COUNT, computed=COUNT, **STAMP),
     st.builds(ev.Failed, what=TEXT, hint=TEXT, phase=st.none() | PHASES, **STAMP),

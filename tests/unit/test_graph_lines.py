@@ -99,6 +99,13 @@ def test_a_healthy_tree_is_drawn_dim_and_said_to_be_so() -> None:
     assert not {tone for line in drawn.lines for _, tone in line.parts} & {"bad", "warn"}
 
 
+def test_a_hang_that_the_waits_do_not_show_is_not_called_healthy() -> None:
+    hang = "Certain: A forked process waits on a connection that it shares"
+    told = draw(waiting({10: wait_for(11), 11: SLEEP}), NARROW, hang=hang).story
+    assert told == f"No wait here proves it, and yet it hangs. {hang}."
+    assert "Nobody can ever wake" in draw(pool(2), NARROW, hang=hang).story
+
+
 def test_an_empty_graph_says_why() -> None:
     assert graph_lines(Graph(nodes=(), edges=()), NARROW)[0] == EMPTY
     assert draw(None, NARROW) == (EMPTY, ())

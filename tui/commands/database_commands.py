@@ -5,15 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import msgspec
 from rich.console import Console
 from rich.text import Text
 
+from ...core.config import in_force
 from ...core.errors import DatabaseError, UsageError
-from ...core.settings import resolve
+from ..run_opening import with_absolute_paths
 from ..text import clean, shortened
 
 PASSAGE = 600  # characters of a hit that are shown
@@ -24,11 +24,12 @@ def search(text: str, limit: int, flags: Mapping[str, Any], *, json: bool) -> No
     """Prints the chunks nearest to `text`."""
     if not text.strip():
         raise UsageError("there is nothing to search for", hint='Try cvdebug search "python developer".')
-    settings = resolve(flags=flags).settings
-    from ...core.search import find  # imported here: the tokenizer and psycopg are heavy
+    # The table says which embedder made it; with ollama the settings have the address of a server in any case.
+    settings = in_force(flags={**with_absolute_paths(flags), "embedder": "ollama"}).settings
+    from ...core.search import Means, find  # imported here: the tokenizer and psycopg are heavy
 
-    tokenizer = Path(settings.tokenizer).expanduser() if settings.tokenizer else None
-    hits = find(text, dsn=settings.dsn, table=settings.table, tokenizer=tokenizer, limit=limit)
+    means = Means(settings.tokenizer, settings.ollama_url or "")
+    hits = find(text, dsn=settings.dsn, table=settings.table, means=means, limit=limit)
     if json:
         sys.stdout.write(msgspec.json.encode(hits).decode() + "\n")
         return

@@ -7,25 +7,49 @@ from typing import Annotated
 
 import typer
 
+from . import completions
+
 DATA, WORK, BASE, RUN, SHOW = "Data", "Workers and toggle", "Database", "This run", "Output"
 LOOK = "Looking"
 
 
 def _option(*names: str, group: str, help: str, metavar: str | None = None) -> typer.models.OptionInfo:
-    return typer.Option(*names, rich_help_panel=group, help=help, metavar=metavar, show_default=False)  # type: ignore[no-any-return]
+    return typer.Option(  # type: ignore[no-any-return]
+        *names,
+        rich_help_panel=group,
+        help=help,
+        metavar=metavar,
+        show_default=False,
+        autocompletion=completions.of_metavar(metavar),
+    )
 
 
 Input = Annotated[
     str | None,
-    _option("--input", group=DATA, metavar="PATH", help="A folder of .txt and .md, or a .jsonl with id and text."),
+    _option("--input", group=DATA, metavar="PATH", help="A folder of .txt, .md, .pdf, .docx, or a .jsonl."),
 ]
 Cvs = Annotated[int | None, _option("--cvs", group=DATA, metavar="N", help="How many CVs to generate (400).")]
 Seed = Annotated[int | None, _option("--seed", group=DATA, metavar="N", help="Another set of CVs (0).")]
 TokenizerFile = Annotated[
     str | None,
-    _option("--tokenizer", group=DATA, metavar="FILE", help="Another tokenizer.json than the shipped one."),
+    _option("--tokenizer", group=DATA, metavar="FILE|NAME", help="Another tokenizer.json, or owner/name on the hub."),
 ]
-Embedder = Annotated[str | None, _option("--embedder", group=WORK, metavar="lexical", help="Who makes the vectors.")]
+Embedder = Annotated[
+    str | None, _option("--embedder", group=WORK, metavar="lexical|ollama", help="Who makes the vectors (lexical).")
+]
+OllamaUrl = Annotated[
+    str | None,
+    _option("--ollama-url", group=WORK, metavar="URL", help="Your Ollama (OLLAMA_HOST, else this machine)."),
+]
+Model = Annotated[
+    str | None,
+    _option("--model", group=WORK, metavar="NAME", help="Ollama's model (qllama/bge-large-en-v1.5)."),
+]
+Pull = Annotated[bool | None, _option("--pull", group=WORK, help="Have Ollama download the model if it is missing.")]
+EmbedTimeout = Annotated[
+    float | None,
+    _option("--embed-timeout", group=WORK, metavar="S", help="How long Ollama may take for a request (by its size)."),
+]
 Parallelism = Annotated[
     str | None,
     _option("--parallelism", group=WORK, metavar="on|off|unset", help="TOKENIZERS_PARALLELISM of the subject (off)."),
@@ -46,6 +70,19 @@ Dsn = Annotated[
     ),
 ]
 Table = Annotated[str | None, _option("--table", group=BASE, metavar="SCHEMA.NAME", help="The table (cvdebug.chunks).")]
+Replace = Annotated[
+    str | None,
+    _option(
+        "--replace",
+        group=BASE,
+        metavar="truncate|swap",
+        help="Empty the table and fill it (truncate), or load another and rename it: readers hardly wait.",
+    ),
+]
+Storage = Annotated[
+    str | None,
+    _option("--storage", group=BASE, metavar="vector|halfvec", help="float32, or float16 in half the space (vector)."),
+]
 Index = Annotated[
     str | None, _option("--index", group=BASE, metavar="hnsw|ivfflat|none", help="The index to build (hnsw).")
 ]
@@ -60,6 +97,10 @@ Lists = Annotated[int | None, _option("--lists", group=BASE, metavar="N", help="
 MaintenanceMemory = Annotated[
     int | None,
     _option("--maintenance-work-mem-mb", group=BASE, metavar="MB", help="Memory for building the index."),
+]
+LockTimeout = Annotated[
+    float | None,
+    _option("--lock-timeout", group=BASE, metavar="S", help="Wait so long for a lock on the table (10; 0: for ever)."),
 ]
 KeepSpool = Annotated[
     bool | None, _option("--keep-spool", group=RUN, help="Keep the vectors on disk after a verified run.")
@@ -124,4 +165,5 @@ JsonObject = Annotated[
         help="One object on standard output; without --once when a hang is found, the tree ends, or at Ctrl-C.",
     ),
 ]
+JsonObjectOnce = Annotated[bool, _option("--json", group=SHOW, help="One object on standard output.")]
 JsonArray = Annotated[bool, _option("--json", group=SHOW, help="JSON on standard output.")]

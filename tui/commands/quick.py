@@ -13,10 +13,12 @@ from typing import Any
 from ...core.errors import UsageError
 from ...core.settings import FIELDS, checked, flag
 
-# Settings that only a scenario or a variable sets, and one whose flag has no value.
-_NO_FLAG = ("tokenize_in_workers", "fault", "lock_timeout_s", "keep_spool")
+SWITCHES = {
+    "--fix": "fix", "--yes": "yes", "--hold": "hold", "--tour": "tour", "--keep-spool": "keep_spool", "--pull": "pull"
+}  # fmt: skip
+# Settings that only a scenario, a variable or the config file sets, and those whose flag has no value.
+_NO_FLAG = ("tokenize_in_workers", "fault", *SWITCHES.values())
 FLAGS = {flag(key): key for key in FIELDS if key not in _NO_FLAG}
-SWITCHES = {"--fix": "fix", "--yes": "yes", "--hold": "hold", "--tour": "tour", "--keep-spool": "keep_spool"}
 WORDS = {"--fix-with": "fix_with", "--record": "record"}
 # Numbers as typer reads them too.
 _NUMBERS = {int: re.compile("[0-9]{1,12}"), float: re.compile("[0-9]{1,12}([.][0-9]{1,6})?")}

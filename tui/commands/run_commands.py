@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from ...core import scenario as scenarios
+from ...core.config import load
 from ...core.errors import SpoolError, UsageError
 from ...core.folders import runs_folder
 from ...core.model import Strategy
@@ -151,6 +152,8 @@ def _resolved_anew(spool: Spool, flags: Mapping[str, Any]) -> Resolved:
     """The run's own settings, under what may be said anew at a resume by flags and variables."""
     variables = {name: os.environ[name] for key in flags if (name := ENV_PREFIX + key.upper()) in os.environ}
     before = {key: value for key, value in msgspec.to_builtins(spool.manifest.settings).items() if value is not None}
+    if spool.manifest.secret_dsn and not flags.get("dsn") and ENV_PREFIX + "DSN" not in variables:
+        flags = {**flags, "dsn": _dsn_of_config(before["dsn"])}
     resolved = resolve(
         flags=with_absolute_paths(flags), environment=variables, scenario=before, scenario_name=spool.manifest.run
     )
@@ -160,6 +163,14 @@ def _resolved_anew(spool: Spool, flags: Mapping[str, Any]) -> Resolved:
             hint="Give --dsn, or CVDEBUG_DSN, again.",
         )
     return resolved
+
+
+def _dsn_of_config(without: str) -> str | None:
+    """The config file's DSN with its password, where it is the one that a run had; `without` is that without it."""
+    from ...core.database.dsn import without_password
+
+    dsn = load().standing.get("dsn")
+    return dsn.value if dsn is not None and without_password(dsn.value) == without else None
 
 
 def _nothing_unfinished() -> str:
@@ -261,19 +272,22 @@ def _remove(path: Path) -> None:
     shutil.rmtree(hidden)
 
 
-def list_scenarios() -> None:
+def list_scenarios(*, json: bool) -> None:
     """Prints the shipped scenarios with what they teach and how they end."""
+    known = [scenarios.load(name) for name in scenarios.names()]
+    if json:
+        sys.stdout.write(msgspec.json.encode(known).decode() + "\n")
+        return
     from rich.console import Console
     from rich.text import Text
 
     console = Console(highlight=False)
-    for name in scenarios.names():
-        scenario = scenarios.load(name)
-        console.print(Text.assemble((name, "bold cyan"), f"  {scenario.title}"))
+    for scenario in known:
+        console.print(Text.assemble((scenario.name, "bold cyan"), f"  {scenario.title}"))
         console.print(Text("  " + " ".join(scenario.teaches.split()), style="dim"))
         for end in scenario.expect:
             what = f", {end.verdict} in {end.phase}" if end.verdict else f", stops in {end.phase}" if end.phase else ""
-            console.print(Text(f"  --parallelism {end.parallelism}: exit code {end.exit_code}{what}"))
+            console.print(Text(f"  {end.asked}: exit code {end.exit_code}{what}"))
         console.print()
 
 

@@ -11,7 +11,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from ...core.errors import CvdebugError, UsageError
 from ...core.supervise.command import Command, NotStarted, require_runnable
@@ -44,6 +44,18 @@ Exit code: the command's, 128+N when signal N ended it, 124 when --on-hang kill 
 127 when it was not found. Watching ends with the command: a daemon that it leaves behind lives on, without --app.
 Example: cvdebug watch --on-hang kill -- pytest
 """
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "--on-hang": {
+        "choices": ("report", "kill"), "default": "report", "help": "at a hang: say it, or end the whole tree too"
+    },
+    "--report": {"metavar": "FILE.md|.json", "help": "at a hang, write the evidence to a file"},
+    "--dsn": {"metavar": "DSN", "help": "ask this PostgreSQL too"},
+    "--native": {"action": "store_true", "help": "native stacks of living processes too: it stops them"},
+    "--app": {"action": "store_true", "help": "run it inside the app, with its output in the Log panel"},
+}  # fmt: skip
+"""What argparse is told of each option; completion and the manual say the same."""
 
 
 class Ask(NamedTuple):
@@ -135,13 +147,8 @@ def parse(arguments: Sequence[str]) -> Ask:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "--on-hang", choices=("report", "kill"), default="report", help="at a hang: say it, or end the whole tree too"
-    )
-    parser.add_argument("--report", metavar="FILE.md|.json", help="at a hang, write the evidence to a file")
-    parser.add_argument("--dsn", metavar="DSN", help="ask this PostgreSQL too")
-    parser.add_argument("--native", action="store_true", help="native stacks of living processes too: it stops them")
-    parser.add_argument("--app", action="store_true", help="run it inside the app, with its output in the Log panel")
+    for name, how in OPTIONS.items():
+        parser.add_argument(name, **how)
     parser.add_argument("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     asked = parser.parse_args(list(arguments))
     command = asked.command[1:] if asked.command[:1] == ["--"] else asked.command

@@ -65,20 +65,23 @@ def graph_lines(graph: Graph, width: int, roles: Mapping[int, str] = {}) -> list
     return [drawn.story, "", *("".join(text for text, _ in line.parts).rstrip() for line in drawn.lines)]
 
 
-def draw(graph: Graph | None, width: int, roles: Mapping[int, str] = {}, *, height: int = 0) -> Drawing:
-    """The drawing, `width` cells wide. With `height` lines to fill, boxes stand apart only where there is room."""
+def draw(graph: Graph | None, width: int, roles: Mapping[int, str] = {}, *, height: int = 0, hang: str = "") -> Drawing:
+    """The drawing, `width` cells wide. With `height` lines to fill, boxes stand apart only where there is room.
+
+    `hang` is what is said of the tree, if it hangs: the waits alone need not show it.
+    """
     if graph is None or not graph.nodes:
         return Drawing(EMPTY, ())
     made = boxes(graph, roles)
     rough = sum(len(box.rows) + 2 + bool(box.banner) for box in made)
     apart = not height or rough + len(made) - 1 <= height
-    return Drawing(story(graph, made, roles), tuple(_Lines(made, width, apart).made()))
+    return Drawing(story(graph, made, roles, hang), tuple(_Lines(made, width, apart).made()))
 
 
-def story(graph: Graph, made: Sequence[Box], roles: Mapping[int, str] = {}) -> str:
+def story(graph: Graph, made: Sequence[Box], roles: Mapping[int, str] = {}, hang: str = "") -> str:
     """The graph in one sentence."""
     if not graph.stuck:
-        return _living_story(graph, made, roles)
+        return _living_story(graph, hang)
     nodes = {node.id: node for node in graph.nodes}
     heart = {id.partition("/")[0] for id in graph.heart}
     rest = len({id.partition("/")[0] for id in graph.stuck} - heart)
@@ -97,13 +100,15 @@ def story(graph: Graph, made: Sequence[Box], roles: Mapping[int, str] = {}) -> s
     return f"Nobody can ever wake {who}{more}{others}."
 
 
-def _living_story(graph: Graph, made: Sequence[Box], roles: Mapping[int, str]) -> str:
+def _living_story(graph: Graph, hang: str) -> str:
     nodes = {node.id: node for node in graph.nodes}
     blocked = [edge for edge in graph.edges if _between_sessions(edge, nodes)]
     if blocked:
         session, holder = (nodes[id] for id in (blocked[0].source, blocked[0].target))
         more = f" ({len(blocked) - 1} more like this)" if len(blocked) > 1 else ""
         return f"The database session PID {session.pid} waits for a lock of session PID {holder.pid}{more}."
+    if hang:
+        return f"No wait here proves it, and yet it hangs. {hang}."
     processes = sum(node.kind is NodeKind.PROCESS for node in graph.nodes)
     lives = _count(processes, "process", "processes")
     return f"Nothing here is dead: {lives}, and all who wait can still be woken."

@@ -16,6 +16,7 @@ from textual.widgets import Static
 from ...core.model import DatabaseSession, Graph
 from ..drawing.graph_lines import Drawing, Line, draw
 from ..drawing.graph_sessions import with_sessions
+from ..drawing.words import culprit_verdict
 from ..scene import Scene, Selection
 from ..text import clean
 from ..widgets.database import Database
@@ -26,7 +27,7 @@ from .steady import Steady
 if TYPE_CHECKING:
     from ..app import CvdebugApp
 
-_Shown = tuple[Graph | None, tuple[DatabaseSession, ...], dict[int, str], Size]
+_Shown = tuple[Graph | None, tuple[DatabaseSession, ...], dict[int, str], str, Size]
 
 
 class GraphScreen(ModalScreen[None], Steady[None]):
@@ -119,12 +120,14 @@ class Boxes(Rows):
         sessions = state.database.sessions if state.database else ()
         blocked = tuple(session for session in sessions if session.blockers)
         room = self.scrollable_content_region.size  # `size` counts the scrollbar's column
-        shown = (state.graph, _timeless(sessions) if blocked else (), roles, room)
+        verdict = culprit_verdict(state)
+        hang = f"{verdict.certainty.capitalize()}: {clean(verdict.title)}" if verdict else ""
+        shown = (state.graph, _timeless(sessions) if blocked else (), roles, hang, room)
         if shown == self._shown or not room.width:
             return False
         self._shown = shown
         graph = with_sessions(state.graph, sessions) if state.graph and blocked else state.graph
-        self.drawing = draw(graph, room.width, roles, height=room.height)
+        self.drawing = draw(graph, room.width, roles, height=room.height, hang=hang)
         self._show_lines(self.drawing.lines)
         return True
 

@@ -40,10 +40,10 @@ class ScenariosScreen(Asking[str]):
         Binding("pagedown", "page(1)", show=False),
     ]
     DEFAULT_CSS = """
-    ScenariosScreen > Vertical { height: 30; }
+    ScenariosScreen > Vertical { height: 34; }
     ScenariosScreen Input, ScenariosScreen Input:focus { height: 1; border: none; padding: 0; background: $surface; }
-    ScenariosScreen #names { height: 8; border-top: solid $panel; }
-    ScenariosScreen #about { border-top: solid $panel; }
+    ScenariosScreen #names { height: 2fr; max-height: 15; border-top: solid $panel; }
+    ScenariosScreen #about { height: 3fr; border-top: solid $panel; }
     """
 
     def __init__(self, current: str) -> None:
@@ -103,6 +103,7 @@ class ScenariosScreen(Asking[str]):
         else:
             wanted = words.lstrip("/").lower()
             names = [name for name, found in self._known.items() if wanted in _text(name, found).lower()]
+            names.sort(key=lambda name: wanted not in name)  # those that are called so come first
         self.query_one(Choices).show_rows({name: self._row(name) for name in names})
         self.show(self.app.scene)
 
@@ -135,15 +136,17 @@ def _about(found: Scenario | str | None) -> Iterator[Paragraph]:
         yield Paragraph(found, "warn")
         return
     yield Paragraph(" ".join(found.teaches.split()))
+    width = max((len(end.asked) for end in found.expect), default=0)
     for end in found.expect:
-        yield Paragraph(_end(end), "", f"parallelism {end.parallelism:<6} ")
+        yield Paragraph(_end(end), "", f"{end.asked:<{width}}  ")
     if found.settings:
         yield Paragraph(", ".join(f"{key} {value}" for key, value in found.settings.items()), "dim", "it sets ")
 
 
 def _end(end: Expectation) -> str:
-    """How a run ends with one position of the toggle."""
+    """How a run ends with these flags."""
     where = f" in {end.phase}" if end.phase else ""
     what = f": {end.verdict}" if end.verdict else ""
     mark = {0: "✓", 3: "✗"}.get(end.exit_code, "!")
-    return f"{mark} {_ENDS.get(end.exit_code, 'ends')}{where}{what} (exit code {end.exit_code})"
+    code = f"(exit code {end.exit_code})".replace(" ", "\N{NO-BREAK SPACE}")
+    return f"{mark} {_ENDS.get(end.exit_code, 'ends')}{where}{what} {code}"

@@ -34,22 +34,22 @@ class Prose(Lines):
         """These there are now."""
         if paragraphs != self._paragraphs:
             self._paragraphs = paragraphs
-            self._wrap(self.size.width)
+            self._wrap()
 
     def on_resize(self, event: events.Resize) -> None:
-        self._wrap(self.size.width)
+        self._wrap()
 
     def action_choose(self) -> None:
         self.post_message(self.Chosen(self, None))
 
-    def _wrap(self, width: int) -> None:
-        if width:
-            self.show_lines([line for paragraph in self._paragraphs for line in wrapped(paragraph, width)])
+    def _wrap(self) -> None:
+        if self.size:
+            self.show_lines([line for paragraph in self._paragraphs for line in wrapped(paragraph, self.text_width)])
 
 
 def wrapped(paragraph: Paragraph, width: int) -> Iterator[list[Part]]:
     """The lines of a paragraph, each at most `width` characters long; one empty line for an empty text."""
     room = max(10, width - len(paragraph.label))
-    for number, text in enumerate(textwrap.wrap(clean(paragraph.text), room) or [""]):
+    for number, text in enumerate(textwrap.wrap(clean(paragraph.text), room, break_on_hyphens=False) or [""]):
         before = paragraph.label if number == 0 else " " * len(paragraph.label)
         yield [(before, "dim"), (text, paragraph.tone)]

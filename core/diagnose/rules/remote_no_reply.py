@@ -92,6 +92,7 @@ def match(case: Case) -> Iterator[Verdict]:
                 evidence=(
                     *(line for each in request.connections for line in stage(case, each)),
                     *(line for lines in reasons for line in lines),
+                    *case.notes,
                     *facts.of_stack(case, request.tid),
                 ),
             )

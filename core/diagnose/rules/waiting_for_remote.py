@@ -62,6 +62,7 @@ def match(case: Case) -> Iterator[Verdict]:
                 *(line for each in request.connections for line in stage(case, each)),
                 *_work(case, request),
                 *_timeout(case, request),
+                *case.notes,
                 *facts.of_stack(case, request.tid),
             ),
         )

@@ -1,0 +1,1 @@
+"""Embeds through an Ollama server, over its own HTTP API."""
