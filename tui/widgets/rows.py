@@ -242,7 +242,8 @@ class Rows(ScrollView, can_focus=True):
         for text, tone in parts:
             shown = clean(text)
             if (cells := cell_len(shown)) > room:
-                shown, cells = set_cell_size(shown, room - 1) + "…", room
+                fits = cell_len(shown.rstrip()) <= room
+                shown, cells = set_cell_size(shown, room) if fits else set_cell_size(shown, room - 1) + "…", room
             segments.append(Segment(shown, self.tone(tone, on_cursor=on_cursor)))
             room -= cells
             if room <= 0:
