@@ -25,12 +25,12 @@ from .tail import Tail
 if TYPE_CHECKING:
     from .diagnose.follow import Look
 
-LOOK_EVERY_S = 0.1
-# While the subject has just fallen silent, which may be the beginning of a hang.
-LOOK_CLOSELY_EVERY_S, CLOSELY_S = 0.04, 1.0
+LOOK_EVERY_S = 0.2
+# When the subject has just fallen silent, which may be the beginning of a hang: from when to when, and how often.
+QUIET_S, CLOSELY_S, LOOK_CLOSELY_EVERY_S = 0.08, 1.0, 0.04
 # The part of one core that proofs may take: more than elsewhere, as a verdict is wanted at once.
 PACE = 0.04
-LOOK_PACE = 0.1
+LOOK_PACE = 0.06
 # How long a killed process may take to go.
 END_S = 5.0
 # After so long without a word of the subject more is asked than whether it is dead; and after so long an unproven hang
@@ -84,8 +84,7 @@ class Attempt:
         self._server = ServerState((spec.settings.ollama_url or "") if spec.settings.embedder == "ollama" else "")
         self._follower = Follower(self._root, options, pace=PACE, look_pace=LOOK_PACE)
         self._look: Look | None = None
-        self._next_look = time.monotonic() + LOOK_EVERY_S
-        self._heard_s = self._settles_s = time.monotonic()
+        self._looked_s = self._heard_s = self._settles_s = time.monotonic()
         self._proven_s = 0.0
 
     @property
@@ -147,13 +146,13 @@ class Attempt:
     def step(self, wake_fd: int) -> Iterator[ev.Event]:
         """Waits until something is to be said, `wake_fd` is readable, or it is time to look; what there is to say."""
         watched = [wake_fd, self._tree.exit_fd, *([self._tree.events_fd] if self._pipe_open else [])]
-        ready, _, _ = select.select(watched, [], [], max(0.0, self._next_look - time.monotonic()))
+        ready, _, _ = select.select(watched, [], [], max(0.0, self._next_look_s - time.monotonic()))
         if self._tree.events_fd in ready:
             yield from self._read()
-        if time.monotonic() >= self._next_look:
+        if time.monotonic() >= self._next_look_s:
             yield from self._output()
             yield from self._watch()
-            self._next_look = time.monotonic() + self._interval_s()
+            self._looked_s = time.monotonic()
         if self._tree.exit_fd in ready:
             code = self._tree.poll()
             yield from self._read()
@@ -161,10 +160,14 @@ class Attempt:
             yield from self.farewell()
             self.exit_code = code
 
-    def _interval_s(self) -> float:
-        """How long until the next look."""
-        silent_s = time.monotonic() - self._heard_s
-        return LOOK_CLOSELY_EVERY_S if LOOK_CLOSELY_EVERY_S < silent_s < CLOSELY_S else LOOK_EVERY_S
+    @property
+    def _next_look_s(self) -> float:
+        """When it is time for the next look (monotonic)."""
+        quiet_s = self._heard_s + QUIET_S
+        if self._looked_s < quiet_s:
+            return min(self._looked_s + LOOK_EVERY_S, quiet_s)
+        is_new = self._looked_s - self._heard_s < CLOSELY_S
+        return self._looked_s + (LOOK_CLOSELY_EVERY_S if is_new else LOOK_EVERY_S)
 
     def _read(self) -> Iterator[ev.Event]:
         """What the subject said. A line that is no event (a foreign library wrote to the pipe) becomes a log line."""

@@ -33,9 +33,11 @@ from .themes import THEMES, first_theme
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from textual.theme import Theme
 
 # How often what is shown is brought up to date.
-TICKS_PER_S = 4
+TICKS_PER_S = 3
+_THEMES = {theme.name: theme for theme in THEMES}
 # How long quitting waits for what was started to be gone; a run's own end takes some milliseconds.
 QUIT_S = 10.0
 
@@ -208,6 +210,10 @@ class CvdebugApp(App[int]):
     def repaint(self) -> None:
         """Draws everything anew, where the terminal has missed something."""
         self.refresh(layout=True)
+
+    def get_theme(self, theme_name: str) -> Theme | None:
+        """Textual asks for it at each line that is drawn, and copies all themes to find it."""
+        return _THEMES.get(theme_name) or super().get_theme(theme_name)
 
     @property
     def crash(self) -> Exception | None:

@@ -1,5 +1,5 @@
-"""Textual's driver for terminals, with three differences: keys and quitting answer at once, a terminal that nobody
-reads holds nothing up, and one that goes away ends the app.
+"""Textual's driver for terminals, with four differences: keys and quitting answer at once, a terminal that nobody
+reads holds nothing up, one that goes away ends the app, and being stopped and continued, by whomever, is borne.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 BACKLOG = 200_000
 # How long leaving waits for a slow terminal to take what still has to be said.
 LEAVE_S = 0.25
+# How soon a writer whose terminal takes nothing sees that it is no longer waited for.
+LOOK_S = 0.05
 # How soon a lone Escape is told from the beginning of a sequence; between keys nothing has to be looked at.
 ESCAPE_S, IDLE_S = 0.02, 5.0
 CLOSELY_S = 0.3
@@ -46,9 +48,9 @@ _PLAIN = str.maketrans({symbol: plain for plain, symbols in _LOOK_ALIKE.items() 
 class Writer:
     """Writes in a thread of its own. While the terminal takes nothing, what is given is left out rather than kept."""
 
-    def __init__(self, fd: int, encoding: str, caught_up: Callable[[], None]) -> None:
+    def __init__(self, terminal: Terminal, encoding: str, caught_up: Callable[[], None]) -> None:
         """`caught_up` is called, in the thread, when something was left out and there is room again."""
-        self._fd, self._encoding, self._caught_up = fd, encoding, caught_up
+        self._terminal, self._encoding, self._caught_up = terminal, encoding, caught_up
         self._waiting: deque[str] = deque()
         self._backlog = 0
         self._lost = self._closing = self._hurried = False
@@ -66,23 +68,17 @@ class Writer:
             self._backlog += len(text)
             self._news.notify()
 
-    def close(self, terminal: Terminal, last: str) -> bool:
-        """Writes what waits and then `last`, as far as the terminal takes it soon; whether it took `last`."""
+    def close(self, last: str) -> bool:
+        """Writes what waits, as far as the terminal takes it soon, and then `last`; whether it took that."""
         with self._news:
-            if self._lost:
-                self._waiting.clear()
-            self._waiting.append(last)
             self._closing = True
             self._news.notify()
         self._thread.join(LEAVE_S)
-        if self._thread.is_alive():
-            with self._news:
-                self._waiting.clear()
-                self._waiting.append(last)
-                self._hurried = True
-            terminal.flush_output()
-            self._thread.join(LEAVE_S)
-        return not self._thread.is_alive()
+        with self._news:
+            self._hurried = True
+        self._thread.join(LEAVE_S)
+        # Whoever is still in the middle of writing can only be waited for by waiting for the terminal.
+        return not self._thread.is_alive() and self._terminal.say_last(last.encode(self._encoding, "replace"))
 
     def _run(self) -> None:
         while True:
@@ -91,10 +87,9 @@ class Writer:
                     self._news.wait()
                 text = "".join(self._waiting)
                 self._waiting.clear()
-                if not text:
+                if not text or (self._closing and self._lost):
                     return
-                hurried = self._hurried
-            self._put(text, to_its_end=hurried)
+            self._put(text.encode(self._encoding, "replace"))
             with self._news:
                 self._backlog = max(0, self._backlog - len(text))
                 again = self._lost and not self._waiting
@@ -102,12 +97,11 @@ class Writer:
             if again and not self._closing:
                 self._caught_up()
 
-    def _put(self, text: str, *, to_its_end: bool) -> None:
-        """Writes it, in pieces; what is not the last is broken off when leaving cannot wait for it."""
-        data = text.encode(self._encoding, "replace")
+    def _put(self, data: bytes) -> None:
+        """Writes it, in pieces; it is broken off when leaving cannot wait for it."""
         with contextlib.suppress(OSError):  # the terminal is gone; that is said where keys are read
-            while data and (to_its_end or not self._hurried):
-                data = data[os.write(self._fd, data[:4096]) :]
+            while data and not self._hurried:
+                data = data[self._terminal.take(data[:4096], LOOK_S) :]
 
 
 class Driver(LinuxDriver):
@@ -123,16 +117,53 @@ class Driver(LinuxDriver):
         self._size = self.terminal.size  # the app's own guess would be what COLUMNS and LINES say
         self._writer: Writer | None = None
         self._leaving: list[str] | None = None
+        self._away = False  # left in order to come back
+        self._loop_here = asyncio.get_running_loop()
         self._bell_in, self._bell_out = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         encoding = (sys.__stdout__.encoding if sys.__stdout__ else "") or "utf-8"
         self._encoding = encoding
         self._narrow = "utf" not in encoding.lower()
 
     def start_application_mode(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._writer = Writer(self.terminal.fd, self._encoding, lambda: _from_thread(loop, self._app.repaint))
+        self._wait_for_foreground()
+        repaint = self._app.repaint
+        self._writer = Writer(self.terminal, self._encoding, lambda: _from_thread(self._loop_here, repaint))
         super().start_application_mode()  # type: ignore[no-untyped-call]
         self.attrs_before = self.terminal.before  # whoever has the terminal while the app is stopped gets it as it was
+
+    def _wait_for_foreground(self) -> None:
+        """Stops again for as long as the shell has continued us in the background."""
+        with contextlib.suppress(OSError):  # not our controlling terminal: nobody else has it
+            while os.tcgetpgrp(self.terminal.fd) != os.getpgrp():
+                os.kill(os.getpid(), signal.SIGSTOP)
+
+    def _sigtstp_application(self, *_: object) -> None:
+        _from_thread(self._loop_here, self._stop)  # not in the middle of whatever is being done
+
+    def _sigcont_application(self, *_: object) -> None:
+        _from_thread(self._loop_here, self._continue)
+
+    def _stop(self) -> None:
+        """Leaves the screen and stops, where there is a shell that could continue us: the system sees to that."""
+        if self._writer is None:
+            return  # it has been left
+        self.suspend_application_mode()
+        self._away = True
+        for number in (signal.SIGTSTP, signal.SIGCONT):
+            signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTSTP)
+        self._continue()
+        signal.signal(signal.SIGTSTP, self._sigtstp_application)
+        signal.signal(signal.SIGCONT, self._sigcont_application)
+
+    def _continue(self) -> None:
+        """Takes the screen again, and from the start: whoever had it meanwhile may have left it in any state."""
+        if self._writer is not None:  # stopped without being asked
+            self.suspend_application_mode()
+            self._away = True
+        if self._away:
+            self._away, self._must_signal_resume = False, True
+            self.resume_application_mode()
 
     def stop_application_mode(self) -> None:
         self._leaving = []
@@ -152,7 +183,7 @@ class Driver(LinuxDriver):
         super().close()
         if self._writer is not None:
             last = "\x18\x1b[?2026l\x1b[0m" + "".join(self._leaving or ())
-            taken = self._writer.close(self.terminal, last)
+            taken = self._writer.close(last)
             self.terminal.entered = not taken or LEAVE not in last
             self._writer, self._leaving = None, None
 

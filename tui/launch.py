@@ -30,7 +30,9 @@ def show(opening: Opening, *, tour: bool = False, clock: Callable[[], float] = t
     CvdebugError where the source could not be opened or broke off, anything else for a defect.
     """
     gc.disable()  # until the first frame is there
-    with terminal.entered(opening.name) as screen, streams.apart():
+    screen = terminal.Terminal()
+    # What is written to the screen by others is kept away before there is one, and until it is left.
+    with streams.apart(), terminal.entered(screen, opening.name):
         app = _app(opening, screen, tour=tour, clock=clock)
         _run(app)
     with _unmoved():
@@ -58,11 +60,18 @@ def _run(app: CvdebugApp) -> None:
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
-        for number in terminal.ENDING:
-            if signal.getsignal(number) != signal.SIG_IGN:  # nohup
-                loop.add_signal_handler(number, app.end_by, number)
+        heard = [number for number in terminal.ENDING if signal.getsignal(number) != signal.SIG_IGN]  # nohup
+        for number in heard:
+            loop.add_signal_handler(number, app.end_by, number)
         loop.call_later(SETTLED_S, _set_aside)
-        await app.run_async()
+        try:
+            await app.run_async()
+        finally:
+            for number in heard:
+                loop.remove_signal_handler(number)
+                signal.signal(number, signal.SIG_IGN)  # the terminal is being given back
+            for number in (signal.SIGTSTP, signal.SIGCONT):
+                signal.signal(number, signal.SIG_DFL)
 
     asyncio.run(run())
 

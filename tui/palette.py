@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 class Palette(CommandPalette, Steady[None]):
     """Textual's own, with what all our screens have in common."""
 
+    def _action_command_list(self, action: str) -> None:
+        try:
+            super()._action_command_list(action)
+        except KeyError:
+            return  # a page of a list that has been filled and not laid out yet: there is nowhere to go
+
 
 class Actions(Provider):
     """Lists and finds the actions of the registry."""

@@ -38,11 +38,12 @@ def _is_terminal(stream: object) -> bool:
 
 
 class Terminal:
-    """The terminal of standard error, by a descriptor of its own. `entered`: its second screen is in sight; `before`:
+    """The terminal of standard error, by descriptors of its own. `entered`: its second screen is in sight; `before`:
     its modes as they were found."""
 
     def __init__(self) -> None:
         self.fd = os.dup(2)
+        self._out = _never_waiting(self.fd)
         self.entered = False
         self.before = termios.tcgetattr(self.fd)
 
@@ -70,25 +71,57 @@ class Terminal:
     def close(self) -> None:
         """Gives the terminal back as it was found, whoever left it how."""
         if self.entered:
-            if not writable(self.fd):
-                self.flush_output()
-            self.write(_OFF)
+            self.say_last(_OFF.encode())
             self.entered = False
         with contextlib.suppress(termios.error, OSError):
             termios.tcsetattr(self.fd, termios.TCSANOW, self.before)
-        with contextlib.suppress(OSError):
-            os.close(self.fd)
+        for fd in {self.fd, self._out}:
+            with contextlib.suppress(OSError):
+                os.close(fd)
 
     def write(self, text: str) -> None:
         """Writes a little, unless nobody reads."""
         with contextlib.suppress(OSError):
-            if writable(self.fd):
-                os.write(self.fd, text.encode("ascii", "replace"))
+            self.take(text.encode("ascii", "replace"), _STALLED_S)
 
-    def flush_output(self) -> None:
-        """Throws away what the terminal has not taken, so that a last word finds room."""
-        with contextlib.suppress(termios.error):
+    def take(self, data: bytes, within_s: float) -> int:
+        """Writes as much as there is soon room for; how many bytes that were. Raises OSError for one that is gone."""
+        if not writable(self._out, within_s):
+            return 0
+        try:
+            return os.write(self._out, data)
+        except BlockingIOError:  # somebody else was quicker
+            return 0
+
+    def say_last(self, data: bytes) -> bool:
+        """Writes something short that must come through: what the terminal has not taken is thrown away to make room.
+
+        Whether it was taken. Nobody else may be writing.
+        """
+        with contextlib.suppress(OSError, termios.error):
+            if self.take(data, _STALLED_S) == len(data):
+                return True
             termios.tcflush(self.fd, termios.TCOFLUSH)
+            return self.take(data, _STALLED_S) == len(data)
+        return False
+
+
+def _never_waiting(fd: int) -> int:
+    """The terminal of `fd`, opened anew so that writing there never waits: a thread in the middle of a write to a
+    terminal that nobody reads cannot be woken, and keeps out all others. (The flag on `fd` itself would be the shell's
+    too.) `fd` itself where that cannot be."""
+    with contextlib.suppress(OSError):
+        own = "/dev/tty" if _controls_us(fd) else os.ttyname(fd)
+        return os.open(own, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+    return fd
+
+
+def _controls_us(fd: int) -> bool:
+    """Whether it is our controlling terminal, which may be opened even where its own name may not, as after su."""
+    try:
+        return bool(os.tcgetpgrp(fd))
+    except OSError:
+        return False
 
 
 def writable(fd: int, within_s: float = _STALLED_S) -> bool:
@@ -109,9 +142,8 @@ def _frame(name: str, columns: int, lines: int) -> str:
 
 
 @contextlib.contextmanager
-def entered(name: str) -> Iterator[Terminal]:
-    """The terminal, entered; sane again at the end of the block, at a signal too."""
-    terminal = Terminal()
+def entered(terminal: Terminal, name: str) -> Iterator[None]:
+    """Enters the terminal; sane again at the end of the block, at a signal too."""
 
     def end(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
@@ -119,7 +151,7 @@ def entered(name: str) -> Iterator[Terminal]:
     before = {number: signal.signal(number, end) for number in ENDING if signal.getsignal(number) != signal.SIG_IGN}
     try:
         terminal.enter(name)
-        yield terminal
+        yield
     finally:
         terminal.close()
         for number, handler in before.items():

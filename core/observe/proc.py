@@ -259,6 +259,8 @@ def _thread_again(folder: str, tid: int, old: ThreadSnapshot | None) -> ThreadSn
         switches = parse_switches(read(f"{folder}/status"))
     if switches is None:
         return None
+    if switches != old.switches:
+        syscall = None  # that call is over
     return ThreadSnapshot(
         tid=tid,
         name=old.name,
@@ -268,6 +270,11 @@ def _thread_again(folder: str, tid: int, old: ThreadSnapshot | None) -> ThreadSn
         switches=switches,
         cpu_ticks=cpu_ticks,
     )
+
+
+def thread(pid: int, tid: int) -> ThreadSnapshot | None:
+    """One thread now; None when it is gone."""
+    return _thread(f"/proc/{pid}/task/{tid}", tid)
 
 
 def _thread(folder: str, tid: int) -> ThreadSnapshot | None:
@@ -288,6 +295,8 @@ def _thread(folder: str, tid: int) -> ThreadSnapshot | None:
         switches = parse_switches(read(f"{folder}/status"))
     if switches is None:
         return None
+    if switches != earlier:
+        syscall = None  # that call is over
     return ThreadSnapshot(
         tid=tid,
         name=stat.name,

@@ -11,19 +11,21 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
-from ..model import Descriptor, ProcessSnapshot, ThreadSnapshot, TreeSnapshot, Wait
+from ..model import Descriptor, ProcessSnapshot, ThreadSnapshot, TreeSnapshot, Wait, WaitKind
 from . import environment, handlers, memory, permissions, portable, proc
 from .kernel import read
 from .proc import FUTEX_WAIT
-from .waits import decode
+from .waits import Request, decode
 from .wakers import resolve
 from .world import World
 
 # The lock of musl's C library looks like libgomp's on glibc.
 _PLAIN_OP = 0x80 | FUTEX_WAIT
 _GONE = frozenset("Xx")
+# How often a thread is looked at that moves while it is.
+_TRIES = 2
 # Elsewhere `portable` gives what psutil does.
 LINUX = sys.platform == "linux"
 
@@ -141,13 +143,34 @@ def _processes(root: int, known: Iterable[Known]) -> dict[int, ProcessSnapshot]:
     return proc.snapshot(members(root, known))
 
 
-def _wait(process: ProcessSnapshot, thread: ThreadSnapshot, world: World) -> Wait:
-    request = decode(thread, _memory(process.pid), frozen=process.frozen)
-    return resolve(process, request, world)
+def _wait(process: ProcessSnapshot, thread: ThreadSnapshot | None, world: World) -> Wait:
+    """What lies in memory counts only while the thread still rests in the call that refers to it."""
+    for _ in range(_TRIES):
+        if thread is None:
+            break
+        read_memory = _Memory(process.pid)
+        request = decode(thread, read_memory, frozen=process.frozen)
+        if not read_memory.was_read or not _has_moved(process.pid, thread):
+            return resolve(process, request, world)
+        thread = proc.thread(process.pid, thread.tid)
+    return resolve(process, Request(kind=WaitKind.RUNNING, external="it runs"), world)
 
 
-def _memory(pid: int) -> Callable[[int, int], bytes]:
-    return lambda address, size: memory.read_bytes(pid, address, size)
+class _Memory:
+    """Reads the memory of a process, and remembers whether it was asked to."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid, self.was_read = pid, False
+
+    def __call__(self, address: int, size: int) -> bytes:
+        self.was_read = True
+        return memory.read_bytes(self._pid, address, size)
+
+
+def _has_moved(pid: int, thread: ThreadSnapshot) -> bool:
+    """Whether the thread has run since it was looked at, or runs now: it is counted only when it rests again."""
+    status = read(f"/proc/{pid}/task/{thread.tid}/status")
+    return proc.parse_switches(status) != thread.switches or proc.parse_state(status) != thread.state
 
 
 def _descriptors(pid: int, world: World) -> tuple[Descriptor, ...]:

@@ -14,6 +14,7 @@ from cvdebug.tui.screens.help import HelpScreen
 from cvdebug.tui.screens.main import MainScreen
 from cvdebug.tui.screens.tour import TourScreen
 from cvdebug.tui.widgets.rows import Lines
+from textual.command import CommandList
 
 from . import events
 from .stage import Stage, stage
@@ -50,6 +51,19 @@ async def test_the_palette_finds_an_action_by_its_words() -> None:
         await show.until(lambda: "verdict: show who waits for whom" in show.text)
         await show.press(*"freeze", "enter")
         await show.until(lambda: show.app.paused is not None)
+
+
+async def test_a_page_of_a_palette_that_is_not_laid_out_yet_goes_nowhere() -> None:
+    async with stage(events.hang(), size="medium") as show:
+        await show.press("ctrl+p")
+        await show.until(lambda: "verdict: show who waits for whom" in show.text)
+        commands = show.app.screen.query_one(CommandList)
+        commands.display = False
+        await show.until(lambda: not commands.scrollable_content_region)
+        commands.clear_options().add_option("new")
+        commands.highlighted = 0
+        await show.press("pagedown", "escape")
+        assert isinstance(show.app.screen, MainScreen)
 
 
 async def test_every_action_can_be_carried_out() -> None:

@@ -76,6 +76,13 @@ def test_a_phase_that_failed_says_why() -> None:
     assert (row.symbol, row.note) == ("✗", "failed: worker 1 was ended by SIGKILL")
 
 
+def test_a_phase_in_which_the_run_ended_runs_no_more() -> None:
+    told = [*events.running(), *events.stamped([ev.RunFinished(outcome="failed", exit_code=1, elapsed_s=2.0)])]
+    row = phase_words(folded(*told), START + 5)[2]
+    assert (row.symbol, row.note) == ("✗", "the run ended here")
+    assert "left" not in row.time
+
+
 def test_a_hang_in_store_is_no_innocent_one() -> None:
     told = events.stamped([
         *events.beginning(),

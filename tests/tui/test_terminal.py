@@ -118,6 +118,23 @@ def test_ctrl_z_gives_the_shell_back_and_fg_the_app(command: Command) -> None:
 
 @needs_tmux
 @pytest.mark.slow
+def test_ctrl_z_before_the_first_frame_waits_until_the_screen_can_be_left(command: Command) -> None:
+    with Terminal(command.environment) as terminal:
+        terminal.type(" ".join(["clear;", *CVDEBUG, "run", *SMALL, "--parallelism", "on"]))
+        until(terminal.in_app)
+        terminal.press("C-z")
+        terminal.until("Stopped")
+        assert not terminal.in_app()
+        terminal.type("bg")
+        terminal.until("Stopped", "bg")
+        terminal.type("clear; fg; echo code $?")
+        terminal.until("proven deadlock", "cleanup")
+        terminal.press("q")
+        terminal.until("code 3")
+
+
+@needs_tmux
+@pytest.mark.slow
 def test_a_window_that_gets_too_small_says_so_and_comes_back(command: Command) -> None:
     with Terminal(command.environment, size=(160, 50)) as terminal:
         terminal.type(" ".join(["clear;", *CVDEBUG, "run", *SMALL, "--parallelism", "on; echo code $?"]))
@@ -181,17 +198,28 @@ def test_a_signal_before_the_first_frame_leaves_the_terminal_sane(command: Comma
         assert raw.output.rindex(b"\x1b[?1049l") > raw.output.rindex(ENTERED)
 
 
-def test_ctrl_z_before_the_first_frame_waits_until_the_screen_can_be_left(command: Command) -> None:
+def test_ctrl_z_where_no_shell_could_continue_it_changes_nothing(command: Command) -> None:
     with opened(command) as raw:
         raw.expect(ENTERED)
         raw.send(b"\x1a")
-        raw.expect(b"\x1b[?1049l")
-        assert until(lambda: Path(f"/proc/{raw.process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
-        assert raw.modes == raw.modes_before
-        raw.process.send_signal(signal.SIGCONT)
         raw.expect(b"cleanup")
         raw.send(b"\x03")
         assert raw.ended() == 130
+        assert_sane(raw)
+
+
+@pytest.mark.slow
+def test_who_stops_and_continues_it_from_outside_finds_the_screen_drawn_anew(command: Command) -> None:
+    with opened(command, "--parallelism", "on") as raw:
+        raw.expect(b"proven deadlock")
+        raw.process.send_signal(signal.SIGSTOP)
+        until(lambda: Path(f"/proc/{raw.process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+        raw.process.send_signal(signal.SIGCONT)
+        raw.until(
+            lambda: b"proven deadlock" in raw.output[raw.output.rindex(ENTERED) :] and raw.output.count(ENTERED) == 2
+        )
+        raw.send(b"q")
+        assert raw.ended(10) == 3
         assert_sane(raw)
 
 

@@ -63,6 +63,32 @@ def test_a_snapshot_says_what_is_open_and_what_is_waited_for() -> None:
         assert first.waits[program.pid].text == f"waits for its child PID {child} to end"
 
 
+RESTLESS = """
+import os, select
+read, _ = os.pipe()
+print("ready", read, flush=True)
+while True:
+    poll = select.poll()
+    poll.register(read, select.POLLIN)
+    poll.poll(1)
+    del poll
+    spoilt = [object() for _ in range(9999)]  # of the size of a descriptor to poll, and beginning with a small number
+"""
+
+
+def test_a_wait_is_never_read_from_memory_that_has_been_used_anew() -> None:
+    with subprocess.Popen([sys.executable, "-c", RESTLESS], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        fd = int(process.stdout.readline().split()[1])
+        inode = os.stat(f"/proc/{process.pid}/fd/{fd}").st_ino
+        waits = [tree.take(process.pid).waits[process.pid] for _ in range(150)]
+        process.kill()
+    in_poll = [wait for wait in waits if wait.inodes]
+    assert in_poll
+    assert {wait.inodes for wait in in_poll} == {(inode,)}
+    assert {wait.kind for wait in waits if not wait.inodes} <= {WaitKind.RUNNING, WaitKind.UNKNOWN}
+
+
 ORPHAN = """
 import os, sys, time
 if os.fork() == 0:

@@ -95,18 +95,21 @@ def _blocked(phase: Phase, current: PhaseState, stuck: Phase) -> PhaseWords:
 
 
 def _usual(phase: Phase, current: PhaseState, state: RunState, now: float) -> PhaseWords:
-    symbol, tone = PHASE[current.status]
+    is_over = current.status == "running" and state.finished is not None
+    symbol, tone = PHASE["failed" if is_over else current.status]
     still_s = now - current.moved_at
     note = note_tone = ""
     if current.status == "failed":
         note, note_tone = "failed: " + clean(state.failure.what if state.failure else "the verdict says why"), "bad"
-    elif current.status == "running" and not state.finished and still_s > STILL_S:
+    elif is_over:
+        note, note_tone = "the run ended here", "bad"
+    elif current.status == "running" and still_s > STILL_S:
         note, note_tone = f"no progress for {seconds(still_s)}", "warn"
     elif current.status == "kept":
         note, note_tone = "kept: an earlier attempt did it", "dim"
     return PhaseWords(
         symbol, tone, phase, _part(current), amount(current), rate(current.rate) if current.rate else "",
-        _time(current, now), clean(current.detail), note, note_tone,
+        _time(current, now, is_over=is_over), clean(current.detail), note, note_tone,
     )  # fmt: skip
 
 
@@ -123,9 +126,9 @@ def amount(current: PhaseState) -> str:
     return f"{current.done:,}/{current.total:,}" if current.total else f"{current.done:,}"
 
 
-def _time(current: PhaseState, now: float) -> str:
+def _time(current: PhaseState, now: float, *, is_over: bool) -> str:
     if not current.started_at:
         return ""
-    if current.eta_s is not None:
+    if current.eta_s is not None and not is_over:
         return f"{seconds(current.eta_s)} left"
     return seconds(current.elapsed_s(now))

@@ -17,6 +17,7 @@ from textual.binding import Binding, BindingType
 from textual.cache import LRUCache
 from textual.geometry import Region, Size
 from textual.message import Message
+from textual.reactive import Reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -37,6 +38,9 @@ class Rows(ScrollView, can_focus=True):
     """
 
     HEAD: ClassVar[int] = 0
+
+    # Textual lays out the whole screen whenever this changes; but only a scroll bar that comes or goes asks for that.
+    virtual_size = Reactive(Size(0, 0))
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"rows--cursor", *(f"rows--{tone}" for tone in TONES)}
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -158,14 +162,16 @@ class Rows(ScrollView, can_focus=True):
 
     def renew(self, keys: Iterable[Key]) -> None:
         """These rows may look different now: those in sight are drawn anew at once, and sent only where they do."""
-        changed = set(keys)
+        changed, width = set(keys), self.text_width
+        if not changed:
+            return
         in_sight = [(line, key) for line, key in self._in_sight() if key in changed]
         kept = {key: self._strips.get((key, self._on_cursor(key))) for _, key in in_sight}
         for key in changed:
             self._forget(key)
-        lines = [line for line, key in in_sight if kept[key] is None or self._strip(key) != kept[key]]
+        lines = [line for line, key in in_sight if kept[key] is None or self._strip(key, width) != kept[key]]
         if lines:
-            self.refresh(*(Region(0, line, self.text_width, 1) for line in lines))
+            self.refresh(*(Region(0, line, width, 1) for line in lines))
 
     def touch_all(self) -> None:
         """Every row may look different now."""
@@ -211,37 +217,38 @@ class Rows(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         width = self.text_width
         if y < self.HEAD:
-            return self._draw_parts(self.head(y, width))
-        if y >= self.size.height - self._foot:
-            return self._draw_parts(self.foot(y - self.size.height + self._foot, width))
+            return self._draw_parts(self.head(y, width), width)
+        if self._foot and y >= self.size.height - self._foot:
+            return self._draw_parts(self.foot(y - self.size.height + self._foot, width), width)
         number = y - self.HEAD + self.scroll_offset.y
         if number < len(self.keys):
-            return self._strip(self.keys[number])
-        return self._draw_parts(() if self.keys else self._empty_line(number, width))
+            return self._strip(self.keys[number], width)
+        return self._draw_parts(() if self.keys else self._empty_line(number, width), width)
 
     def _empty_line(self, number: int, width: int) -> Iterable[Part]:
         lines = wrapped(self.empty(), width)
         return [(lines[number], "dim")] if number < len(lines) else ()
 
-    def _strip(self, key: Key) -> Strip:
+    def _strip(self, key: Key, width: int) -> Strip:
         on_cursor = self._on_cursor(key)
         strip = self._strips.get((key, on_cursor))
         if strip is None:
-            strip = self._draw_parts(self.parts(key, self.text_width), on_cursor=on_cursor)
+            strip = self._draw_parts(self.parts(key, width), width, on_cursor=on_cursor)
             self._strips[key, on_cursor] = strip
         return strip
 
-    def _draw_parts(self, parts: Iterable[Part], *, on_cursor: bool = False) -> Strip:
-        segments, room = [], self.text_width
+    def _draw_parts(self, parts: Iterable[Part], width: int, *, on_cursor: bool = False) -> Strip:
+        segments, room = [], width
         for text, tone in parts:
             shown = clean(text)
             if (cells := cell_len(shown)) > room:
-                shown, cells = set_cell_size(shown, room - 1) + "…", room
+                fits = cell_len(shown.rstrip()) <= room
+                shown, cells = set_cell_size(shown, room) if fits else set_cell_size(shown, room - 1) + "…", room
             segments.append(Segment(shown, self.tone(tone, on_cursor=on_cursor)))
             room -= cells
             if room <= 0:
                 break
-        return Strip(segments).adjust_cell_length(self.text_width, self.tone("", on_cursor=on_cursor))
+        return Strip(segments).adjust_cell_length(width, self.tone("", on_cursor=on_cursor))
 
     def _on_cursor(self, key: Key) -> bool:
         return self._has_cursor and key == self.cursor
@@ -259,6 +266,9 @@ class Rows(ScrollView, can_focus=True):
         self.touch_all()
         if shown:  # Textual tells a bar that is out of sight nothing of what is scrolled
             self.vertical_scrollbar.position = self.scroll_y
+
+    def watch_virtual_size(self, size: Size) -> None:
+        self._scroll_update(size)
 
     def on_resize(self, event: events.Resize) -> None:
         self._strips.clear()
