@@ -55,7 +55,10 @@ class _TlsFront(_Front):
         while (await _request(reader)) == _GSS_REQUEST:
             writer.write(b"N")
         writer.write(b"S")
-        await writer.start_tls(self._context)
+        try:
+            await writer.start_tls(self._context)
+        except AttributeError:  # what Python 3.11 makes of a client that leaves meanwhile
+            raise EOFError("the client has left") from None
         there, back = await self._connect()
         await asyncio.wait(
             [asyncio.create_task(_pump(reader, back)), asyncio.create_task(_pump(there, writer))],
@@ -158,6 +161,12 @@ async def _answer(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> b
             return message[5:6]
 
 
+def _close(writer: asyncio.StreamWriter) -> None:
+    """Closes it, whether or not the start of TLS has left it a transport."""
+    with contextlib.suppress(AttributeError):
+        writer.close()
+
+
 @contextlib.contextmanager
 def _serving(front: _Front) -> Iterator[int]:
     """Serves on a free port in a thread of its own; the port."""
@@ -173,7 +182,7 @@ def _serving(front: _Front) -> Iterator[int]:
                 await front.serve(reader, writer)
         finally:
             open_ones.discard(writer)
-            writer.close()
+            _close(writer)
 
     async def main() -> None:
         server = await asyncio.start_server(handle, "127.0.0.1", 0)
@@ -182,9 +191,9 @@ def _serving(front: _Front) -> Iterator[int]:
         await stop.wait()
         server.close()
         for writer in [*open_ones, *front.behind]:
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+            _close(writer)
+            with contextlib.suppress(OSError, TimeoutError, AttributeError):
+                await asyncio.wait_for(writer.wait_closed(), 5)
         if others := asyncio.all_tasks() - {asyncio.current_task()}:
             await asyncio.wait(others, timeout=5)
 
