@@ -15,6 +15,7 @@ import typer
 
 from .commands import completions, options
 from .commands.outcome import carry_out
+from .groups import GROUPS
 
 WELCOME = """\
 cvdebug runs an embedding-and-store pipeline over CVs in front of you, and shows why it hangs.
@@ -32,18 +33,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-runs_app = typer.Typer(help="List or remove the runs that left something behind.", rich_markup_mode=None)
-scenarios_app = typer.Typer(help="List or show the scenarios.", rich_markup_mode=None)
-db_app = typer.Typer(help="The embedded PostgreSQL.", rich_markup_mode=None, no_args_is_help=True)
-app.add_typer(runs_app, name="runs")
-app.add_typer(scenarios_app, name="scenarios")
-app.add_typer(db_app, name="db")
-config_app = typer.Typer(
-    help="The settings: where each comes from, and the config file.",
-    rich_markup_mode=None,
-    no_args_is_help=True,
-)
-app.add_typer(config_app, name="config")
+for name, group in GROUPS.items():
+    app.add_typer(group, name=name)
 
 
 @app.callback(invoke_without_command=True)
@@ -311,44 +302,6 @@ def watch() -> None:
     watch_command.start(sys.argv[2:])
 
 
-@runs_app.callback(invoke_without_command=True)
-def runs(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        from .commands import run_commands
-
-        run_commands.list_runs()
-
-
-@runs_app.command("prune")
-def prune(
-    run: Annotated[
-        str | None, typer.Argument(help="Only this one.", show_default=False, autocompletion=completions.runs)
-    ] = None,
-) -> None:
-    """Remove the spools of runs that nobody uses, and what they hold."""
-    from .commands import run_commands
-
-    run_commands.prune(run)
-
-
-@scenarios_app.callback(invoke_without_command=True)
-def scenarios(context: typer.Context, json: options.JsonArray = False) -> None:
-    if context.invoked_subcommand is None:
-        from .commands import run_commands
-
-        run_commands.list_scenarios(json=json)
-
-
-@scenarios_app.command("show")
-def show(
-    name: Annotated[str, typer.Argument(help="A scenario's name or file.", autocompletion=completions.scenarios)],
-) -> None:
-    """Print a scenario's file."""
-    from .commands import run_commands
-
-    run_commands.show_scenario(name)
-
-
 @app.command()
 def search(
     text: Annotated[str, typer.Argument(help="What to look for.")],
@@ -364,67 +317,6 @@ def search(
 
     flags: dict[str, Any] = {"dsn": dsn, "table": table, "tokenizer": tokenizer, "ollama_url": ollama_url}
     database_commands.search(text, limit, flags, json=json)
-
-
-@db_app.command("url")
-def db_url() -> None:
-    """Print the URL of the embedded server, which stays up until `cvdebug db stop`."""
-    from .commands import database_commands
-
-    database_commands.url()
-
-
-@db_app.command("psql", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def db_psql(context: typer.Context) -> None:
-    """Open psql on the embedded server; more arguments go to psql."""
-    from .commands import database_commands
-
-    raise typer.Exit(database_commands.psql(context.args))
-
-
-@db_app.command("stop")
-def db_stop() -> None:
-    """Stop the embedded server, unless a run uses it."""
-    from .commands import database_commands
-
-    database_commands.stop()
-
-
-@config_app.command("show")
-def config_show(
-    scenario: Annotated[
-        str | None,
-        typer.Argument(
-            help="As a run of this scenario takes them.", show_default=False, autocompletion=completions.scenarios
-        ),
-    ] = None,
-    json: options.JsonObjectOnce = False,
-) -> None:
-    """Show every setting and where it comes from: a variable, the scenario, the config file or the defaults."""
-    from .commands import config_command
-
-    config_command.show(scenario, json=json)
-
-
-@config_app.command("path")
-def config_path() -> None:
-    """Print where the config file is, or would be."""
-    from .commands import config_command
-
-    config_command.path()
-
-
-@config_app.command("validate")
-def config_validate(
-    file: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="Another file than the config file.", show_default=False)
-    ] = None,
-    json: options.JsonObjectOnce = False,
-) -> None:
-    """Check the config file: exit code 0 when it is right or missing, 2 with all that is wrong."""
-    from .commands import config_command
-
-    raise typer.Exit(config_command.validate(file, json=json))
 
 
 @app.command()
