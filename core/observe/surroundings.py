@@ -22,7 +22,7 @@ from .peers import Connection
 from .servers import Server
 
 _READS = (WaitKind.PIPE_READ, WaitKind.POLL)
-_NUMBER = re.compile(rb"(?<![0-9])[0-9]{1,9}(?![0-9])")
+_NUMBER = re.compile(rb"(?<![0-9.])[0-9]{1,9}(?![0-9.])")  # not those of a version, as in 8.4.2
 _SHARED_MEMORY = "/dev/shm"
 
 

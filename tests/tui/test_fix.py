@@ -86,7 +86,7 @@ async def test_a_price_is_asked_for_and_arrives() -> None:
         assert "not measured" in row(show, "serial")
         await show.feed(proposal(Strategy.SPAWN, PRICE))
         assert "≈ 1.5 s" in row(show, "spawn")
-        assert "measured here" in show.text
+        assert "counts 1.01k/s (measured" in show.text
 
 
 @pytest.mark.slow

@@ -63,6 +63,7 @@ _SLEEPS = frozenset({"nanosleep", "clock_nanosleep", "pause"})
 _STANDARD_FDS = 2
 # Whoever is back this soon may close the pipe then.
 _LONG_S = 60.0
+_NUMBER = re.compile(r"(?<![0-9.])[0-9]{1,9}(?![0-9.])")  # not those of a version, as in python3.11
 _LOOP = Idleness(endless=True, talks=False)
 
 
@@ -168,7 +169,7 @@ def _is_leaked(case: Case, pid: int, wait: Wait) -> bool:
     """Whether a program was started with the pipe as a number that it cannot know."""
     items = case.first.descriptors.get(pid, ())
     numbers = [item.fd for item in items if item.kind is DescriptorKind.PIPE and item.inode in wait.inodes]
-    told = {int(number) for argument in case.processes[pid].cmdline for number in re.findall(r"[0-9]{1,9}", argument)}
+    told = {int(number) for argument in case.processes[pid].cmdline for number in _NUMBER.findall(argument)}
     by_environment = case.surroundings.told.get(pid)
     if by_environment is None or not by_environment.isdisjoint(numbers):
         return False
