@@ -30,7 +30,7 @@ LOOK_EVERY_S = 0.2
 QUIET_S, CLOSELY_S, LOOK_CLOSELY_EVERY_S = 0.08, 1.0, 0.04
 # The part of one core that proofs may take: more than elsewhere, as a verdict is wanted at once.
 PACE = 0.04
-LOOK_PACE = 0.06
+LOOK_PACE = 0.04
 # How long a killed process may take to go.
 END_S = 5.0
 # After so long without a word of the subject more is asked than whether it is dead; and after so long an unproven hang
@@ -206,7 +206,7 @@ class Attempt:
         state, now_s = self._publisher.state, time.monotonic()
         if state.phase not in WITH_DATABASE and now_s - self._heard_s >= ASK_SERVER_S:
             self._server.ask(self._heard_s)
-        pauses = now_s - self._heard_s >= PAUSE_S or state.phase in IN_DATABASE
+        pauses = now_s - self._heard_s >= PAUSE_S or self._is_long_in_database
         look = self._look = self._follower.look(
             result_pending=state.result_pending,
             thorough=pauses and not self._is_settled(now_s),
@@ -225,6 +225,12 @@ class Attempt:
         elif self.stuck and not stuck:
             yield self._say(ev.Unstuck())
         self.stuck = stuck
+
+    @property
+    def _is_long_in_database(self) -> bool:
+        """Whether the subject may be waiting for the database, whatever it says meanwhile."""
+        phase = self._publisher.state.phase
+        return phase in IN_DATABASE and time.time() - self._publisher.state.phases[phase].started_at >= PAUSE_S
 
     def _is_settled(self, now_s: float) -> bool:
         """Whether all has been read of a proven hang: then only what moves is watched for."""

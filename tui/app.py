@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from textual.theme import Theme
 
 # How often what is shown is brought up to date.
-TICKS_PER_S = 3
+TICKS_PER_S = 2
 _THEMES = {theme.name: theme for theme in THEMES}
 # How long quitting waits for what was started to be gone; a run's own end takes some milliseconds.
 QUIT_S = 10.0

@@ -107,7 +107,7 @@ def crowded(place: Place) -> Iterator[Figure]:
 
 
 def press(raw: Raw, key: bytes) -> float:
-    """Seconds from a key to the first bytes after it. Those may be of a tick, three of which come a second: the times
+    """Seconds from a key to the first bytes after it. Those may be of a tick, two of which come a second: the times
     are at most a little too good."""
     wait(raw, KEY_EVERY_S)
     before = len(raw.output)
