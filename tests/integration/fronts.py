@@ -55,9 +55,11 @@ class _TlsFront(_Front):
         while (await _request(reader)) == _GSS_REQUEST:
             writer.write(b"N")
         writer.write(b"S")
+        transport = writer.transport
         try:
             await writer.start_tls(self._context)
-        except AttributeError:  # what Python 3.11 makes of a client that leaves meanwhile
+        except AttributeError:  # what Python 3.11 makes of a client that leaves meanwhile, and leaves it without
+            writer._transport = transport  # type: ignore[attr-defined]
             raise EOFError("the client has left") from None
         there, back = await self._connect()
         await asyncio.wait(
