@@ -54,14 +54,7 @@ def welcome(
 
 @app.command()
 def run(
-    scenario: Annotated[
-        str | None,
-        typer.Argument(
-            help="A scenario's name, or a .toml file of yours.",
-            show_default=False,
-            autocompletion=completions.scenarios,
-        ),
-    ] = None,
+    scenario: options.Scenario = None,
     input: options.Input = None,
     cvs: options.Cvs = None,
     seed: options.Seed = None,

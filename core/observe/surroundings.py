@@ -22,7 +22,7 @@ from .peers import Connection
 from .servers import Server
 
 _READS = (WaitKind.PIPE_READ, WaitKind.POLL)
-_NUMBER = re.compile(rb"(?<![0-9.])[0-9]{1,9}(?![0-9.])")  # not those of a version, as in 8.4.2
+_NUMBER = re.compile(rb"(?<![0-9.])[0-9]{1,9}(?![0-9.])")
 _SHARED_MEMORY = "/dev/shm"
 
 
@@ -100,13 +100,18 @@ class Survey:
             yield Stranger(pid=pid, title=title, first=early, second=now.get(pid))
 
 
+def numbers(text: bytes) -> frozenset[int]:
+    """The numbers in a text that may be descriptors: not those of a version, as in 8.4.2."""
+    return frozenset(int(number) for number in _NUMBER.findall(text))
+
+
 def _told(first: TreeSnapshot) -> Iterable[tuple[int, frozenset[int]]]:
     """Without those whose environment may not be read."""
     inside = {process.pid for process in first.processes}
     writers = {pid for wait in first.waits.values() if wait.kind in _READS for pid in wait.pids}
     for pid in sorted(writers & inside):
         if text := read(f"/proc/{pid}/environ"):
-            yield pid, frozenset(int(number) for number in _NUMBER.findall(text))
+            yield pid, numbers(text)
 
 
 def _room(pid: int, path: str) -> Room | None:

@@ -27,6 +27,7 @@ from cvdebug.core.model import (
     WaitKind,
 )
 from cvdebug.core.observe import proc
+from cvdebug.core.observe.surroundings import numbers
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -343,3 +344,7 @@ def test_what_holds_of_several_threads_is_told_once() -> None:
 
 def test_nothing_merges_into_nothing() -> None:
     assert merge([]) == []
+
+
+def test_a_version_names_no_descriptor() -> None:
+    assert numbers(b"A=8.4.2\0B=7\0PATH=/usr/lib/python3.11:/dev/fd/5\0--fd=12") == {7, 5, 12}

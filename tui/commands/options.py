@@ -24,6 +24,12 @@ def _option(*names: str, group: str, help: str, metavar: str | None = None) -> t
     )
 
 
+Scenario = Annotated[
+    str | None,
+    typer.Argument(
+        help="A scenario's name, or a .toml file of yours.", show_default=False, autocompletion=completions.scenarios
+    ),
+]
 Input = Annotated[
     str | None,
     _option("--input", group=DATA, metavar="PATH", help="A folder of .txt, .md, .pdf, .docx, or a .jsonl."),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from ...model import Certainty, DescriptorKind, Remedy, Verdict, Wait, WaitKind
 from ...observe.calls import NAMES
+from ...observe.surroundings import numbers
 from .. import facts, places
 from ..card import Card
 from ..case import Case
@@ -63,7 +63,6 @@ _SLEEPS = frozenset({"nanosleep", "clock_nanosleep", "pause"})
 _STANDARD_FDS = 2
 # Whoever is back this soon may close the pipe then.
 _LONG_S = 60.0
-_NUMBER = re.compile(r"(?<![0-9.])[0-9]{1,9}(?![0-9.])")  # not those of a version, as in python3.11
 _LOOP = Idleness(endless=True, talks=False)
 
 
@@ -168,10 +167,10 @@ def _reads_input(case: Case, tid: int) -> bool:
 def _is_leaked(case: Case, pid: int, wait: Wait) -> bool:
     """Whether a program was started with the pipe as a number that it cannot know."""
     items = case.first.descriptors.get(pid, ())
-    numbers = [item.fd for item in items if item.kind is DescriptorKind.PIPE and item.inode in wait.inodes]
-    told = {int(number) for argument in case.processes[pid].cmdline for number in _NUMBER.findall(argument)}
+    fds = [item.fd for item in items if item.kind is DescriptorKind.PIPE and item.inode in wait.inodes]
+    told = numbers(" ".join(case.processes[pid].cmdline).encode("utf-8", "replace"))
     by_environment = case.surroundings.told.get(pid)
-    if by_environment is None or not by_environment.isdisjoint(numbers):
+    if by_environment is None or not by_environment.isdisjoint(fds):
         return False
     is_interpreter = case.first.programs.get(pid, "").startswith(INTERPRETERS)
-    return bool(numbers) and not is_interpreter and min(numbers) > _STANDARD_FDS and told.isdisjoint(numbers)
+    return bool(fds) and not is_interpreter and min(fds) > _STANDARD_FDS and told.isdisjoint(fds)
