@@ -5,6 +5,7 @@ the thread only sleeps. Pure: text in, answers out; text that is no Python of th
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
@@ -23,6 +24,9 @@ _ACTS = (ast.With, ast.AsyncWith, ast.AsyncFor, ast.Delete, ast.Global, ast.Nonl
 _PLAIN = (ast.Call, ast.Tuple, ast.List, ast.Constant)
 # A thousand threads stand at few lines; to look one up is to walk over all of its module.
 _ANSWERS = 512
+_DEF = re.compile(r"\s*(async\s+)?def\s")
+# At the depth of a `def`, but no end of it: the close of its parameters, and comments.
+_GOES_ON = re.compile(r"\s*[])}#]")
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
@@ -30,7 +34,7 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 def held(text: str, line: int) -> tuple[tuple[int, str], ...]:
     """(line, expression) of the locks that are held at a line: of the `with` statements it is inside of, and of calls
     of `acquire` before it, in the same function, without a `release` between."""
-    function = _function(_parsed(text), line)
+    function = _function(text, line)
     nodes = list(_own(function)) if function is not None else []
     return tuple(sorted({*_by_with(nodes, line), *_by_acquire(nodes, line)}))
 
@@ -47,7 +51,7 @@ class Idleness(NamedTuple):
 def idleness(text: str, line: int) -> Idleness | None:
     """What the endless loop around a line does, or else all of its function, or all of the module; None when it can do
     more than sleep and look, or when the text has no call at that line."""
-    function = _function(_parsed(text), line)
+    function = _function(text, line)
     if function is None:
         return None
     nodes = list(_own(function))
@@ -71,12 +75,40 @@ def _parsed(text: str) -> ast.Module | None:
         return None
 
 
-def _function(tree: ast.Module | None, line: int) -> ast.AST | None:
-    """The innermost function around a line, or the module."""
-    if tree is None:
-        return None
+def _function(text: str, line: int) -> ast.AST | None:
+    """The innermost function around a line, or the module. A large module is parsed only where its layout deceives."""
+    part = _parsed(_cut_out(text, line))
+    found = _innermost(part, line) if part is not None else None
+    if found is None and (tree := _parsed(text)) is not None:
+        found = _innermost(tree, line) or tree
+    return found
+
+
+def _innermost(tree: ast.Module, line: int) -> ast.AST | None:
     around = [node for node in ast.walk(tree) if isinstance(node, _FUNCTIONS) and _spans(node, line)]
-    return max(around, key=lambda node: (node.lineno, node.col_offset), default=tree)
+    return max(around, key=lambda node: (node.lineno, node.col_offset), default=None)
+
+
+def _cut_out(text: str, line: int) -> str:
+    """The `def` around a line by its indentation, its lines where they were; nothing when there is none."""
+    lines = text.split("\n")
+    if not 0 < line <= len(lines):
+        return ""
+    depth, first = _indent(lines[line - 1]), line - 1
+    while not (_DEF.match(lines[first]) and (first == line - 1 or _indent(lines[first]) < depth)):
+        first -= 1
+        if first < 0:
+            return ""
+    depth, end = _indent(lines[first]), first + 1
+    while end < len(lines) and (_indent(lines[end]) > depth or not lines[end].strip() or _GOES_ON.match(lines[end])):
+        end += 1
+    block = ["if True:"] if depth else []  # what it is indented in
+    return "\n".join([*[""] * (first - len(block)), *block, *lines[first:end], ""])
+
+
+def _indent(line: str) -> int:
+    line = line.expandtabs()
+    return len(line) - len(line.lstrip())
 
 
 def _own(top: ast.AST) -> Iterator[ast.AST]:

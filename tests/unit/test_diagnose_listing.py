@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -76,6 +77,42 @@ def test_the_locks_that_are_held_at_a_line(source: str, locks: list[tuple[int, s
 )
 def test_whether_code_can_only_sleep(source: str, answer: Idleness | None) -> None:
     assert idleness(*at(source)) == answer
+
+
+LAYOUTS = {
+    "method": "class A:\n    x = 1\n\n    def f(self):\n        with a:\n            pass\n            b()  # here\n\n    y = 2",
+    "header of several lines": "def f(\n    x,\n):\n    with a:\n        b()  # here\n",
+    "comment at the margin": "def f():\n    with a:\n# no end\n        b()  # here",
+    "text at the margin": "def f():\n    with a:\n        x = \"\"\"\ndef g():\n    \"\"\"\n        b()  # here",
+    "the end of a text at the margin": "def f():\n    with a:\n        x(\"\"\"\n\"\"\", b())  # here",
+    "function before it in the same one": "def f():\n    def g():\n        pass\n    with a:\n        b(\n            c())  # here",
+    "tabs": "class A:\n\tdef f(self):\n\t\twith a:\n\t\t\tb()  # here",
+    "the module": "def f():\n    pass\nwith a:\n    b()  # here",
+    "async": "class A:\n    async def f(self):\n        with a:\n            await b()  # here",
+    "one line": "class A:\n    def f(self): a.acquire(); b()\n    def g(self): b()  # here\n",
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_function_around_a_line_is_found_in_any_layout(layout: str) -> None:
+    found = held(*at(LAYOUTS[layout]))
+    assert [lock for _, lock in found] == ([] if layout == "one line" else ["a"])
+
+
+def test_of_a_large_module_only_the_function_is_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[str] = []
+    parse = ast.parse
+
+    def noted(text: str) -> ast.Module:
+        parsed.append(text.strip())
+        return parse(text)
+
+    text, line = at("def g():\n    pass\n" * 500 + LAYOUTS["method"] + "\ndef h():\n    pass" * 500)
+    with monkeypatch.context() as patch:
+        patch.setattr(ast, "parse", noted)
+        locks = held(text, line)
+    assert locks == ((line - 2, "a"),)
+    assert [len(text.splitlines()) for text in parsed] == [5]  # with the `if` around it
 
 
 @given(st.text(), st.integers(-5, 50))

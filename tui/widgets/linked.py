@@ -28,7 +28,6 @@ class Linked(Lines):
     app: CvdebugApp
 
     DEFAULT_CSS = """
-    Linked { scrollbar-gutter: stable; }
     Linked > .rows--cursor { background: $background 0%; }
     """
 

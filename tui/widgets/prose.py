@@ -23,9 +23,6 @@ class Paragraph(NamedTuple):
 class Prose(Lines):
     """Scrolls with the arrow keys; Enter is passed on to whoever owns it, as `Chosen`."""
 
-    # Room for the scrollbar is kept, so that its coming does not cover the end of each line.
-    DEFAULT_CSS = "Prose { scrollbar-gutter: stable; }"
-
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes, cursor=False)
         self._paragraphs: Sequence[Paragraph] = ()

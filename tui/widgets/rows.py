@@ -39,7 +39,8 @@ class Rows(ScrollView, can_focus=True):
 
     HEAD: ClassVar[int] = 0
 
-    # Textual lays out the whole screen whenever this changes; but only a scroll bar that comes or goes asks for that.
+    # Textual lays out the whole screen whenever this changes; but nothing moves here: the column of the scroll bar is
+    # always kept, empty while there is nothing to scroll.
     virtual_size = Reactive(Size(0, 0))
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"rows--cursor", *(f"rows--{tone}" for tone in TONES)}
@@ -53,7 +54,11 @@ class Rows(ScrollView, can_focus=True):
         Binding("enter", "choose", "open what the row leads to", show=False, id="rows.choose"),
     ]
     DEFAULT_CSS = """
-    Rows { height: 1fr; overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; }
+    Rows {
+        height: 1fr; overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1;
+        scrollbar-background: $background 0%; scrollbar-background-hover: $background 0%;
+        scrollbar-background-active: $background 0%;
+    }
     Rows > .rows--cursor { background: $surface-lighten-2; }
     Rows:ansi > .rows--cursor { text-style: underline; }
     Rows:focus > .rows--cursor {
@@ -261,11 +266,6 @@ class Rows(ScrollView, can_focus=True):
         super().notify_style_update()
         self._strips.clear()
         self._tones.clear()
-
-    def watch_show_vertical_scrollbar(self, shown: bool) -> None:
-        self.touch_all()
-        if shown:  # Textual tells a bar that is out of sight nothing of what is scrolled
-            self.vertical_scrollbar.position = self.scroll_y
 
     def watch_virtual_size(self, size: Size) -> None:
         self._scroll_update(size)
