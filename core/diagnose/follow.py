@@ -187,6 +187,8 @@ class Follower:
 
     def _examine(self, root: int, resting: frozenset[object], result_pending: bool | None, *, thorough: bool) -> None:
         now_s = time.monotonic()
+        if not thorough:
+            self._pending = None  # it works: what was begun to be looked at is the past
         if resting - self._examined and self._for_proofs.has_some:
             self._examined = resting
             with self._for_proofs:

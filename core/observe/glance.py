@@ -13,8 +13,9 @@ from ..model import ProcessSnapshot
 from . import portable, proc, tree
 from .kernel import read
 
-# Who belongs to the tree takes a walk over all of /proc, and is asked at every so many glances.
-_WALK_EVERY = 4
+# Who belongs to the tree takes a walk over all of /proc. It is asked at every so many glances if anything on the
+# machine was started since; and at every so many at any rate, as a process can also be handed over to the tree.
+_WALK_EVERY, _WALK_AT_LEAST_EVERY = 4, 40
 
 
 class Glance:
@@ -25,7 +26,8 @@ class Glance:
         self._marks: dict[int, dict[int, bytes]] = {}
         self._processes: dict[int, ProcessSnapshot] = {}
         self._marks_when_read: dict[int, dict[int, bytes]] = {}
-        self._number = 0
+        self._number = self._walked = 0
+        self._newest = b""
 
     @property
     def known(self) -> tuple[tree.Known, ...]:
@@ -51,15 +53,24 @@ class Glance:
         if not tree.LINUX:  # nothing cheap tells there who rests
             self._processes = {process.pid: process for process in portable.take(root).processes}
             return self._processes, frozenset()
-        walk = walk or self._number % _WALK_EVERY == 0 or root not in self._processes
-        self._number += 1
-        pids = tree.members(root, self.known) if walk else list(self._processes)
+        pids = tree.members(root, self.known) if self._is_to_walk(root) or walk else list(self._processes)
         before, self._marks = self._marks, {pid: marks for pid in pids if (marks := _marks(pid))}
         resting = {pid for pid, marks in self._marks.items() if _rests(marks, before.get(pid))}
         self._processes = self._read([pid for pid in self._marks if pid in resting or pid in watched])
         if root not in self._processes:
             self._processes = {}
         return self._processes, frozenset(resting & self._processes.keys())
+
+    def _is_to_walk(self, root: int) -> bool:
+        self._number += 1
+        age = self._number - self._walked
+        if root in self._processes and age < _WALK_EVERY:
+            return False
+        newest = _newest()
+        if root in self._processes and newest and newest == self._newest and age < _WALK_AT_LEAST_EVERY:
+            return False
+        self._newest, self._walked = newest, self._number
+        return True
 
     def _read(self, wanted: list[int]) -> dict[int, ProcessSnapshot]:
         """Reads what is new, and what of `wanted` ran since it was read."""
@@ -72,6 +83,12 @@ class Glance:
         self._marks_when_read = {pid: then[pid] for pid in known} | {pid: self._marks[pid] for pid in fresh}
         found = known | fresh
         return {pid: found[pid] for pid in self._marks if pid in found}
+
+
+def _newest() -> bytes:
+    """The number that the newest process or thread was given; empty where that is not told."""
+    number = read("/proc/loadavg").rpartition(b" ")[2].strip()
+    return number if number != b"0" else b""
 
 
 def _marks(pid: int) -> dict[int, bytes]:

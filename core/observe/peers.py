@@ -60,8 +60,8 @@ def connections(first: TreeSnapshot) -> tuple[Connection, ...]:
     if not waiting:
         return ()
     tables = _Tables(first, {pid for thread in waiting for pid in thread.wait.pids})
-    rows = [tables.tcp[inode] for thread in waiting for inode in thread.inodes if inode in tables.tcp]
-    traffic = sockets.traffic(row for row in rows if row.state == sockets.ESTABLISHED)
+    rows = (tables.tcp_row(inode) for thread in waiting for inode in thread.inodes)
+    traffic = sockets.traffic(row for row in rows if row is not None and row.state == sockets.ESTABLISHED)
     found = (_connection(thread, inode, tables, traffic) for thread in waiting for inode in thread.inodes)
     return tuple(connection for connection in found if connection is not None)
 
@@ -81,11 +81,26 @@ class _Tables:
 
     def __init__(self, first: TreeSnapshot, named: set[int]) -> None:
         self.entries = sockets.unix_sockets()
-        self.rows = sockets.tcp_sockets()
         self.unix = {entry.inode: entry for entry in self.entries if entry.inode}
-        self.tcp = {row.inode: row for row in self.rows if row.inode}
-        self.by_ends = sockets.by_ends(self.rows)
         self._descriptors = {pid: fds.held(pid) for pid in named if pid not in first.descriptors} | first.descriptors
+
+    def tcp_row(self, inode: int) -> TcpSocket | None:
+        """The TCP socket of an inode. For another kind of inode the kernel's table, which is dear, is not read."""
+        return self._tcp.get(inode) if inode in self.holders and inode not in self.unix else None
+
+    @cached_property
+    def rows(self) -> list[TcpSocket]:
+        """All TCP sockets."""
+        return sockets.tcp_sockets()
+
+    @cached_property
+    def _tcp(self) -> dict[int, TcpSocket]:
+        return {row.inode: row for row in self.rows if row.inode}
+
+    @cached_property
+    def by_ends(self) -> dict[tuple[Address, Address], TcpSocket]:
+        """TCP sockets by (local, remote) address."""
+        return sockets.by_ends(self.rows)
 
     @cached_property
     def ports(self) -> frozenset[int]:
@@ -137,9 +152,8 @@ def _timeout_s(thread: ThreadSnapshot) -> float | None:
 def _connection(thread: _Waiting, inode: int, tables: _Tables, traffic: dict[int, Traffic]) -> Connection | None:
     if inode in tables.unix:
         return _unix(thread, tables.unix[inode], tables)
-    if inode in tables.tcp:
-        return _tcp(thread, tables.tcp[inode], tables, traffic.get(inode))
-    return None
+    row = tables.tcp_row(inode)
+    return _tcp(thread, row, tables, traffic.get(inode)) if row is not None else None
 
 
 def _unix(thread: _Waiting, entry: UnixSocket, tables: _Tables) -> Connection:
