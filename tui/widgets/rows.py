@@ -41,7 +41,7 @@ class Rows(ScrollView, can_focus=True):
 
     # Textual lays out the whole screen whenever this changes; but nothing moves here: the column of the scroll bar is
     # always kept, empty while there is nothing to scroll.
-    virtual_size = Reactive(Size(0, 0))
+    virtual_size = Reactive(Size(0, 0), repaint=False)
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"rows--cursor", *(f"rows--{tone}" for tone in TONES)}
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -268,7 +268,8 @@ class Rows(ScrollView, can_focus=True):
         self._tones.clear()
 
     def watch_virtual_size(self, size: Size) -> None:
-        self._scroll_update(size)
+        self.vertical_scrollbar.window_virtual_size = size.height
+        self.scroll_y = self.validate_scroll_y(self.scroll_y)
 
     def on_resize(self, event: events.Resize) -> None:
         self._strips.clear()
