@@ -268,11 +268,12 @@ class Rows(ScrollView, can_focus=True):
         self._tones.clear()
 
     def watch_virtual_size(self, size: Size) -> None:
-        self.vertical_scrollbar.window_virtual_size = size.height
+        if self.show_vertical_scrollbar:
+            self.vertical_scrollbar.window_virtual_size = size.height
         self.scroll_y = self.validate_scroll_y(self.scroll_y)
 
     def on_resize(self, event: events.Resize) -> None:
-        self._strips.clear()
+        self.touch_all()
         self.virtual_size = self._extent(self.text_width)
         if self._has_cursor and self.cursor in self._place:
             self._reveal(self._place[self.cursor])
