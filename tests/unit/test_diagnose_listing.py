@@ -80,12 +80,12 @@ def test_whether_code_can_only_sleep(source: str, answer: Idleness | None) -> No
 
 
 LAYOUTS = {
-    "method": "class A:\n    x = 1\n\n    def f(self):\n        with a:\n            b\n            b()  # here\n\n    y = 2",
+    "method": "class A:\n    x\n\n    def f(self):\n        with a:\n            b\n            b()  # here\n\n    y",
     "header of several lines": "def f(\n    x,\n):\n    with a:\n        b()  # here\n",
     "comment at the margin": "def f():\n    with a:\n# no end\n        b()  # here",
     "text at the margin": 'def f():\n    with a:\n        x = """\ndef g():\n    """\n        b()  # here',
     "the end of a text at the margin": 'def f():\n    with a:\n        x("""\n""", b())  # here',
-    "function before it in it": "def f():\n    def g():\n        pass\n    with a:\n        b(\n            c())  # here",
+    "function before it in it": "def f():\n  def g():\n    pass\n  with a:\n    b(\n      c())  # here",
     "tabs": "class A:\n\tdef f(self):\n\t\twith a:\n\t\t\tb()  # here",
     "the module": "def f():\n    pass\nwith a:\n    b()  # here",
     "async": "class A:\n    async def f(self):\n        with a:\n            await b()  # here",
