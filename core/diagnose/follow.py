@@ -20,6 +20,7 @@ from .case import Case
 from .inspector import Inspector
 from .investigate import Finding, Investigation, Options, case_of, with_stacks
 from .judge import is_hang, judge
+from .proven import Proven, state
 
 # The least time between the two snapshots of a proof. The proof holds for any gap; this one lets a person believe it.
 MIN_GAP_S = 0.02
@@ -89,8 +90,7 @@ class Follower:
         self._picture: object = None
         self._agreed = False
         self._finding: Finding | None = None
-        self._proven: dict[int, ProcessSnapshot | None] = {}
-        self._excused: set[int] = set()
+        self._proven = Proven()
         self._root_dead = False
         self._slugs: tuple[str, ...] = ()
         self._verdicts: tuple[Verdict, ...] = ()
@@ -108,13 +108,13 @@ class Follower:
         self._for_show.earn(started_s, threads)
         root = self._root if isinstance(self._root, int) else self._root()
         resting = self._see(root)
-        self._retract()
+        self._retract(started_s)
         self._rejudge(result_pending)
-        if self._glance and not self._excused:
+        if self._glance and not self._proven.is_disturbed:
             self._examine(root, resting, result_pending, thorough=thorough)
-        if self._proven.keys() - self._glance.keys():  # so young that only the proof has seen them
+        if set(self._proven) - self._glance.keys():  # so young that only the proof has seen them
             self._glance, _ = self._eyes.look(root, watched=self._proven, walk=True)
-        if self._glance and show and not thorough and not self._excused:
+        if self._glance and show and not thorough and not self._proven.is_disturbed:
             self._look_to_show(root, result_pending)
         else:
             self._to_show = None
@@ -131,7 +131,8 @@ class Follower:
 
     def forget(self) -> None:
         """Takes back all that was said of the tree: somebody has acted on it."""
-        self._proven, self._root_dead = {}, False
+        self._proven.forget()
+        self._root_dead = False
         self._verdicts, self._slugs = (), ()
         self._finding, self._pending = None, None
         self._examined, self._agreed = frozenset(), False
@@ -142,14 +143,12 @@ class Follower:
         To be dumped natively is one. May be called at any time between two looks.
         """
         if pid in self._proven:
-            self._excused.add(pid)
+            self._proven.excuse(pid)
             self._pending = None
 
     def settle(self, pid: int) -> None:
         """Whoever disturbed the process is through; what it does from the next look on counts."""
-        self._excused.discard(pid)
-        if pid in self._proven:
-            self._proven[pid] = None
+        self._proven.settle(pid, time.monotonic())
 
     # the cheap look
 
@@ -159,15 +158,11 @@ class Follower:
         self._rested = {pid: self._rested.get(pid, 0) + 1 if pid in resting else 0 for pid in self._glance}
         if self._pending is not None:
             self._pending.note(self._glance)
-        return frozenset(_state(self._glance[pid]) for pid in resting)
+        return frozenset(state(self._glance[pid]) for pid in resting)
 
-    def _retract(self) -> None:
-        """Takes back what was said of processes that are gone, or that moved after all, as a debugger can make them."""
-        excused = {pid: None for pid in self._proven if pid in self._excused}
-        proven = self._proven | excused
-        moved = [pid for pid, seen in proven.items() if not _same(seen, self._glance.get(pid))]
-        self._proven = {pid: seen or self._glance[pid] for pid, seen in self._proven.items() if pid not in moved}
-        if moved:
+    def _retract(self, now_s: float) -> None:
+        """Takes back what was said of processes that are gone, or that moved after all."""
+        if moved := self._proven.retract(self._glance, now_s):
             self._root_dead = False
             self._verdicts = tuple(
                 verdict for verdict in self._verdicts if not any(culprit.pid in moved for culprit in verdict.culprits)
@@ -244,12 +239,12 @@ class Follower:
                 )
                 self._to_show = None
                 case = finding.case
-                as_dead = self._proven.keys() <= set(case.dead_processes) and self._root_dead <= case.is_dead(root)
+                as_dead = set(self._proven) <= set(case.dead_processes) and self._root_dead <= case.is_dead(root)
                 if case.processes and as_dead:
                     self._finding = msgspec.structs.replace(finding, verdicts=self._judged)
 
     def _remember(self, finding: Finding) -> None:
-        self._proven = dict.fromkeys(finding.case.dead_processes)
+        self._proven.remember(finding.case.dead_processes, time.monotonic())
         self._root_dead = finding.case.is_dead(finding.case.root)
         self._finding = finding
 
@@ -301,21 +296,3 @@ def _worth_reading(case: Case) -> list[int]:
     awaited = [case.owner(tid) for tid in case.awaited if tid in case.closure.threads]
     living = dict.fromkeys(pid for pid in (case.root, *awaited, *case.processes) if pid not in case.dead_processes)
     return [*case.dead_processes, *list(living)[:MAX_STACKS]]
-
-
-def _state(process: ProcessSnapshot) -> tuple[object, ...]:
-    threads = tuple((thread.tid, thread.switches, thread.state, thread.cpu_ticks) for thread in process.threads)
-    return process.pid, process.start_ticks, process.frozen, threads
-
-
-def _same(seen: ProcessSnapshot | None, now: ProcessSnapshot | None) -> bool:
-    """Whether a process that was proven dead still is as it was, or is held by somebody.
-
-    `seen` is None until the look after the proof: a native dump makes it switch once more.
-    """
-    if now is None or seen is None:
-        return now is not None
-    if seen.start_ticks != now.start_ticks:
-        return False
-    held = now.frozen or any(thread.state in "tT" for thread in now.threads)
-    return held or _state(seen) == _state(now)
