@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from cvdebug.core.database.connection import connect
 from cvdebug.core.database.embedded import EmbeddedServer
 
 from .clusters import Cluster
+from .watching import MARK, marked
 
 _numbers = itertools.count()
 
@@ -53,3 +56,14 @@ def cluster(open_folder: Path) -> Iterator[Cluster]:
         yield running
     finally:
         running.stop()
+
+
+@pytest.fixture
+def mark(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Whatever is started carries it; nothing that does lives when the test is over."""
+    value = f"{request.node.name}-{os.getpid()}"
+    monkeypatch.setenv(MARK, value)
+    yield value
+    for pid in marked(value):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import msgspec
 import numpy as np
@@ -265,11 +266,9 @@ class Reader(threading.Thread):
         return seen
 
 
-def test_readers_never_see_a_mixture(database: str) -> None:
-    make_table(database)
-    sizes = {"a": 700, "b": 900, "c": 1100}
-    loads = {source: make_rows(size, source=source) for source, size in sizes.items()}
-    load_rows(database, loads["a"])
+@contextmanager
+def reading(database: str) -> Iterator[list[Reader]]:
+    """Readers of every kind, from now until the block ends."""
     readers = [
         Reader(database, level, first_look=first)
         for level in (psycopg.IsolationLevel.READ_COMMITTED, psycopg.IsolationLevel.REPEATABLE_READ)
@@ -278,6 +277,19 @@ def test_readers_never_see_a_mixture(database: str) -> None:
     for reader in readers:
         reader.start()
     try:
+        yield readers
+    finally:
+        for reader in readers:
+            reader.stop.set()
+            reader.join()
+
+
+def test_readers_never_see_a_mixture(database: str) -> None:
+    make_table(database)
+    sizes = {"a": 700, "b": 900, "c": 1100}
+    loads = {source: make_rows(size, source=source) for source, size in sizes.items()}
+    load_rows(database, loads["a"])
+    with reading(database) as readers:
         for source in ("b", "c", "a", "b"):
             load_rows(database, loads[source], index=make_plan(sizes[source], "hnsw"))
         with pytest.raises(DatabaseError):
@@ -285,10 +297,6 @@ def test_readers_never_see_a_mixture(database: str) -> None:
                 kind="hnsw", metric="cosine", parameters={"m": 1}, maintenance_work_mem_mb=64, parallel_workers=0,
                 reason="",
             ))  # fmt: skip
-    finally:
-        for reader in readers:
-            reader.stop.set()
-            reader.join()
     whole = [{source: size} for source, size in sizes.items()]
     for reader in readers:
         assert reader.error is None

@@ -24,7 +24,7 @@ from psycopg import sql
 
 from .db_rows import TABLE, TOKENS, ask, load_rows, make_plan, make_rows, make_table, silent
 from .driver import Command, until
-from .test_database_load import COUNT_BY_SOURCE, Reader, terminate_load
+from .test_database_load import COUNT_BY_SOURCE, reading, terminate_load
 
 LEFT = "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relname LIKE 'chunks\\_new%%'"
 
@@ -147,20 +147,9 @@ def test_readers_never_see_a_mixture_nor_nothing(database: str) -> None:
     loads = {source: make_rows(size, source=source) for source, size in sizes.items()}
     make_table(database)
     load_rows(database, loads["a"])
-    readers = [
-        Reader(database, level, first_look=first)
-        for level in (psycopg.IsolationLevel.READ_COMMITTED, psycopg.IsolationLevel.REPEATABLE_READ)
-        for first in (True, False)
-    ]
-    for reader in readers:
-        reader.start()
-    try:
+    with reading(database) as readers:
         for source in ("b", "c", "a", "b"):
             load_rows(database, loads[source], replace="swap")
-    finally:
-        for reader in readers:
-            reader.stop.set()
-            reader.join()
     whole = [{source: size} for source, size in sizes.items()]
     for reader in readers:
         assert reader.error is None

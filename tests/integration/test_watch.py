@@ -5,68 +5,21 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 from _pytest.mark.structures import ParameterSet
 
-from tests import programs
-
-from .driver import processes, until
-from .terminal import Shell
-
-WATCH = (sys.executable, "-P", "-m", "cvdebug.tui", "watch")
-LINE = " ".join(WATCH)
-RAYON = (sys.executable, str(Path(programs.__file__).with_name("rayon_fork.py")), "process", "true", "2")
-MARK = "CVDEBUG_TEST_MARK"
-
-
-@pytest.fixture
-def mark(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[str]:
-    """Whatever is started carries it; nothing that does lives when the test is over."""
-    value = f"{request.node.name}-{os.getpid()}"
-    monkeypatch.setenv(MARK, value)
-    yield value
-    for pid in marked(value):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+from .driver import until
+from .watching import LINE, RAYON, WATCH, marked, start, watch
 
 
 def rarely(value: str) -> ParameterSet:
     return pytest.param(value, marks=pytest.mark.slow)
-
-
-def marked(value: str) -> list[int]:
-    """The living processes that carry the mark, zombies excepted."""
-    return [pid for pid in processes() if f"{MARK}={value}".encode() in environment_of(pid)]
-
-
-def environment_of(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:
-        return b""
-
-
-def parent_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
-
-
-def watch(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run((*WATCH, *arguments), capture_output=True, text=True, timeout=60, check=False, **options)
-
-
-def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
-    pipe = subprocess.PIPE
-    return subprocess.Popen((*WATCH, *arguments), stdout=pipe, stderr=pipe, text=True, **options)
 
 
 # the exit code
@@ -199,91 +152,6 @@ def test_sigchld_ignored_by_whoever_starts_us() -> None:
     line = [*WATCH, "--", "sh", "-c", "exit 3"]
     script = f"import os, signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv({line[0]!r}, {line!r})"
     assert subprocess.run([sys.executable, "-c", script], timeout=60, check=False).returncode == 3
-
-
-# a terminal
-
-
-def test_keys_reach_the_command_as_usual(mark: str) -> None:
-    with Shell() as shell:
-        shell.run(f"{LINE} -- sh -c 'echo here; exec sleep 60'")
-        shell.expect("here")
-        shell.type("\x03")
-        shell.run("echo code $?")
-        shell.expect("code 130")
-        handler = "lambda *_: os.write(1, bytes([105, 10]))"  # print is not reentrant
-        script = f"import os, signal\nsignal.signal(2, {handler})\nprint(1+1)\ninput()\nprint(3+3)"
-        shell.run(f"{LINE} -- {sys.executable} -c '{script.replace(chr(10), ';')}'")
-        shell.expect("2\r\n")
-        shell.type("\x03")
-        assert shell.expect("i\r\n").count("i") == 0  # once
-        shell.type("\n")
-        shell.expect("6\r\n")
-
-
-def test_stopping_and_going_on(mark: str) -> None:
-    with Shell() as shell:
-        shell.run(f"{LINE} -- sh -c 'echo here; read x; echo got $x; exit 4'")
-        shell.expect("here")
-        shell.type("\x1a")
-        shell.expect("Stopped")
-        states = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] for pid in marked(mark)]
-        assert states.count("T") == 2  # both
-        shell.run("fg")
-        shell.type("word\n")
-        shell.expect("got word")
-        shell.run("echo code $?")
-        shell.expect("code 4")
-
-
-def test_reading_in_the_background_stops_both_and_fg_goes_on(mark: str) -> None:
-    with Shell() as shell:
-        shell.run(f"{LINE} -- sh -c 'read x; echo got $x' &")
-        until(lambda: any(b"\nState:\tT" in Path(f"/proc/{pid}/status").read_bytes() for pid in marked(mark)))
-        shell.run("wait %1; jobs")
-        shell.expect("Stopped")
-        shell.run("fg")
-        shell.type("word\n")
-        shell.expect("got word")
-
-
-def test_the_command_has_the_terminal_its_session_and_its_size(mark: str) -> None:
-    with Shell() as shell:
-        shell.run("stty rows 33 cols 777")
-        shell.run("ps -o sid= -p $$; tty; stty size")
-        alone = shell.expect("33 777")
-        shell.run(f"{LINE} -- sh -c 'ps -o sid= -p $$; tty; stty size'")
-        assert shell.expect("33 777").split() == alone.split()
-        shell.run(f'{LINE} -- {sys.executable} -c \'open("/dev/tty").readline(); print("he" + "re")\'')
-        shell.type("\n")
-        shell.expect("here")
-
-
-@pytest.mark.skipif(shutil.which("tmux") is None, reason="there is no tmux")
-def test_in_tmux_and_a_pane_that_is_closed(mark: str, tmp_path: Path) -> None:
-    tmux = ("tmux", "-S", str(tmp_path / "socket"), "-f", os.devnull)
-    script = f"echo $PPID > {tmp_path}/pid; tty > {tmp_path}/tty; exec sleep 60"
-    subprocess.run([*tmux, "new-session", "-d", f"{LINE} -- sh -c '{script}'"], timeout=20, check=True)
-    try:
-        until(lambda: (tmp_path / "tty").exists() and (tmp_path / "tty").read_text().startswith("/dev/"))
-        subprocess.run([*tmux, "send-keys", "C-c"], timeout=20, check=True)
-        pid = int((tmp_path / "pid").read_text())
-        until(lambda: not environment_of(pid))
-    finally:
-        subprocess.run([*tmux, "kill-server"], timeout=20, check=False, capture_output=True)
-    until(lambda: not marked(mark))
-
-
-def test_with_setsid_there_is_no_terminal_to_stop_for(mark: str) -> None:
-    """A stopped command without a shell that could wake us: cvdebug goes on and sees its end."""
-    script = "echo $$; kill -STOP $$; exit 6"
-    with start("--", "sh", "-c", script, start_new_session=True) as process:
-        assert process.stdout
-        pid = int(process.stdout.readline())
-        until(lambda: b"\nState:\tT" in Path(f"/proc/{pid}/status").read_bytes())
-        assert b"\nState:\tT" not in Path(f"/proc/{process.pid}/status").read_bytes()
-        os.kill(pid, signal.SIGCONT)
-        assert process.wait(20) == 6
 
 
 # who outlives whom
