@@ -66,7 +66,7 @@ def judged_extension(number: str, *, there: bool, index: str) -> Answer:
         if fault.kind == index:
             answers.append(warning(faults.told(fault), "Update pgvector, then ALTER EXTENSION vector UPDATE."))
         else:
-            answers.append(note(faults.told(fault), f"That does not concern --index {index}."))
+            answers.append(note(faults.told(fault), f"A fault of {fault.kind} does not concern --index {index}."))
     return worst_of(answers)
 
 
