@@ -21,4 +21,4 @@ class ServedModel(msgspec.Struct, frozen=True, kw_only=True):
     def words(self) -> str:
         """All of it on one line."""
         kind = f", {self.quantisation}" if self.quantisation else ""
-        return f"{self.model} (digest {self.digest[:12]}{kind}), {self.server} {self.version}"
+        return f"{self.model} (digest {self.digest[:12] or 'not told'}{kind}), {self.server} {self.version}"

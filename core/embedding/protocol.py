@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -48,8 +49,8 @@ class Traffic(NamedTuple):
     again: int = 0
     busy_s: float = 0.0
     parted: int = 0
-    norm_min: float = 1.0
-    norm_max: float = 1.0
+    norm_min: float = inf
+    norm_max: float = 0.0
 
     def plus(self, other: Traffic) -> Traffic:
         """Both together."""

@@ -55,6 +55,8 @@ def meet(spool: Content, settings: Settings, emitter: Emitter) -> Met | None:
     with Client(settings.ollama_url) as client:
         served = identity.find(client, settings.model) or _pulled(client, settings, emitter)
     identity.require_dimensions(served, DIMENSIONS)
+    loads = f"Ollama loads {served.model}, which may take minutes"
+    emitter.emit(PhaseStarted(phase=Phase.LOAD, detail=loads))
     embedder = Ollama(
         settings.ollama_url,
         served,
@@ -135,7 +137,7 @@ def report_traffic(traffic: Traffic, elapsed_s: float, emitter: Emitter) -> None
             f"{traffic.parted:,} chunks are longer than the model's context to the server, and were embedded in parts"
         )
         emitter.emit(Log(text=text, level="warning"))
-    if max(abs(1 - traffic.norm_min), abs(traffic.norm_max - 1)) > NORM_ERROR:
+    if traffic.norm_max and max(abs(1 - traffic.norm_min), abs(traffic.norm_max - 1)) > NORM_ERROR:
         norms = f"from {traffic.norm_min:.3g} to {traffic.norm_max:.3g}"
         text = f"the server's vectors have norms {norms}, and are normalised here"
         emitter.emit(Log(text=text, level="warning"))
@@ -157,6 +159,8 @@ def report_counts(spool: Content, emitter: Emitter) -> None:
     checked = int((known & fits[groups]).sum())
     theirs, own = int(tokens[known].sum()), int(spool.counts.sum(dtype=np.int64))
     counted = f"Ollama counted {theirs:,} tokens, with its special ones, and we {own:,} without"
+    if not known.any():
+        counted = f"Ollama counted no tokens, and we {own:,}"
     if checked == chunks:
         emitter.emit(Log(text=f"{counted}, in {chunks:,} chunks, all checked: 0 truncated"))
         return

@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 
 from ..errors import InputError
 from ..files import read_regular, reason
+from ..reach import may_be_reached
 from ..settings import is_hub_name
 
 SHIPPED = Path(__file__).with_name("wordpiece.json")
@@ -47,10 +48,12 @@ def locate(name: str | None, spool: Path | None = None) -> Path | None:
 
 def _download(name: str) -> Path:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    from huggingface_hub import errors, hf_hub_download  # heavy, and wanted by few runs
+    from huggingface_hub import constants, errors, hf_hub_download  # heavy, and wanted by few runs
 
     try:
-        return Path(hf_hub_download(name, "tokenizer.json"))
+        # The library itself asks a hub that is out of reach again and again, for half a minute.
+        local = not may_be_reached(constants.ENDPOINT)
+        return Path(hf_hub_download(name, FROM_HUB, local_files_only=local))
     except errors.RepositoryNotFoundError:
         raise InputError(f"The hub has no {name}, or not for everybody", hint=_HINT_HUB) from None
     except errors.EntryNotFoundError as error:

@@ -12,6 +12,7 @@ from cvdebug.core.embedding.ollama import identity
 from cvdebug.core.embedding.ollama.again import ATTEMPTS
 from cvdebug.core.embedding.ollama.client import Client
 from cvdebug.core.embedding.ollama.embedder import Ollama
+from cvdebug.core.embedding.protocol import Traffic
 from cvdebug.core.errors import EmbedderError
 from cvdebug.core.pipeline import tokenizer as tokenizers
 from cvdebug.scenarios.ollama_orders import Config, Fault, Happened, Kind
@@ -207,3 +208,14 @@ def test_a_model_is_found_by_any_way_to_write_its_name(server: OllamaServer, nam
 
 def test_names_of_the_default_registry_are_short_ones() -> None:
     assert identity.canonical("registry.ollama.ai/library/all-minilm") == identity.canonical("all-minilm:latest")
+
+
+@pytest.mark.parametrize("host", ["..", "a" * 64 + ".invalid", "xn--a"])
+def test_a_name_that_cannot_be_looked_up_is_a_sentence(host: str) -> None:
+    with Client(f"http://{host}:9") as client, pytest.raises(EmbedderError, match="cannot be reached"):
+        identity.version(client)
+
+
+def test_the_norms_are_those_that_the_server_gave() -> None:
+    seen = Traffic().plus(Traffic(norm_min=16.0, norm_max=17.5)).plus(Traffic(requests=1))
+    assert (seen.norm_min, seen.norm_max) == (16.0, 17.5)

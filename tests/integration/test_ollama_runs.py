@@ -242,6 +242,7 @@ def test_what_cannot_be_checked_is_not_called_untruncated(
     assert result.code == 0, result
     words = said(result)
     assert "0 truncated" not in words
+    assert "Ollama counted no tokens, and we" in words
     assert "0 of 15 chunks are checked against truncation: the server counted no tokens for 15" in words
     assert "reads accented words in another way" in words
 

@@ -26,6 +26,7 @@ from cvdebug.core.settings import resolve
         ("::1", "http://[::1]:11434"),
         ("[::1]:8080", "http://[::1]:8080"),
         ("https://h/ollama/", "https://h:443/ollama"),
+        ("h/a%20b c", "http://h:11434/a%20b%20c"),
         ("  'h:1'  ", "http://h:1"),
         ('"h"', "http://h:11434"),
     ],

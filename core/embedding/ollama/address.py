@@ -42,7 +42,7 @@ def parse(text: str, *, where: str) -> str:
     host, port = _split(authority)
     number = _port(port, default, where=where)
     path = path.rstrip("/")
-    return f"{scheme}://{_host(host, where=where)}:{number}" + (f"/{quote(path)}" if path else "")
+    return f"{scheme}://{_host(host, where=where)}:{number}" + (f"/{quote(path, safe='/%')}" if path else "")
 
 
 def is_loopback(url: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -78,17 +79,10 @@ class Client:
 
     def lines(self, path: str, body: Any, *, deadline: Deadline) -> Iterator[dict[str, Any]]:
         """The objects of an answer that comes line by line, as long as each comes in time."""
-        import httpx
-
-        try:
-            with self._stream("POST", path, msgspec.json.encode(body), deadline) as reply:
-                if reply.status_code != 200:
-                    raise self._refusal(reply, deadline)
-                for line in reply.iter_lines():
-                    if line.strip():
-                        yield _object(decoded(line.encode(), path), path)
-        except httpx.HTTPError as error:
-            raise self._trouble(error, deadline) from error
+        with self._reply("POST", path, msgspec.json.encode(body), deadline) as reply:
+            for line in reply.iter_lines():
+                if line.strip():
+                    yield _object(decoded(line.encode(), path), path)
 
     def state(self) -> str:
         """Whether the server answers what needs no model, and which models it says are loaded, on one line."""
@@ -110,28 +104,28 @@ class Client:
         return f"/api/ps answers (loaded: {excerpt(', '.join(names))})" if names else "/api/ps answers (nothing loaded)"
 
     def _whole(self, method: str, path: str, body: bytes | None, deadline: Deadline, most_bytes: int) -> bytes:
-        import httpx
-
-        try:
-            with self._stream(method, path, body, deadline) as reply:
-                if reply.status_code != 200:
-                    raise self._refusal(reply, deadline)
-                data, whole = _collected(reply, most_bytes, deadline)
-        except httpx.HTTPError as error:
-            raise self._trouble(error, deadline) from error
+        with self._reply(method, path, body, deadline) as reply:
+            data, whole = _collected(reply, most_bytes, deadline)
         if not whole:
             raise Trouble(Kind.FOREIGN, f"answered {path} with more than {most_bytes:,} bytes, which is no answer")
         return data
 
-    def _stream(self, method: str, path: str, body: bytes | None, deadline: Deadline) -> Any:
+    @contextmanager
+    def _reply(self, method: str, path: str, body: bytes | None, deadline: Deadline) -> Iterator[httpx.Response]:
+        """An answer of status 200, whose body is still to be read."""
         import httpx
 
         timeout = httpx.Timeout(deadline.read_s, connect=min(CONNECT_S, deadline.read_s))
-        return self._http.stream(method, self.url + path, content=body, timeout=timeout)
-
-    def _refusal(self, reply: httpx.Response, deadline: Deadline) -> Trouble:
-        body, _ = _collected(reply, MOST_ERROR_BYTES, deadline)
-        return of_status(reply.status_code, body, location=reply.headers.get("location", ""))
+        try:
+            with self._http.stream(method, self.url + path, content=body, timeout=timeout) as reply:
+                if reply.status_code != 200:
+                    said, _ = _collected(reply, MOST_ERROR_BYTES, deadline)
+                    raise of_status(reply.status_code, said, path=path, location=reply.headers.get("location", ""))
+                yield reply
+        except httpx.HTTPError as error:
+            raise self._trouble(error, deadline) from error
+        except (httpx.InvalidURL, UnicodeError) as error:  # only the look-up of a name can tell
+            raise Trouble(Kind.CONNECT, f"cannot be reached: {excerpt(str(error))}") from error
 
     def _trouble(self, error: httpx.HTTPError, deadline: Deadline) -> Trouble:
         import httpx

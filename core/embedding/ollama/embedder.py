@@ -220,7 +220,8 @@ _HINTS = {
     "resume. A machine that is only slow needs --embed-timeout.",
     Kind.BUSY: "Others keep its queue full: try again later with cvdebug resume.",
     Kind.REFUSED: "It refuses every text, so look into its log; cvdebug resume goes on with what was embedded.",
-    Kind.FOREIGN: "Look at --ollama-url or OLLAMA_HOST, and at proxies between.",
+    Kind.FOREIGN: "Look at --ollama-url or OLLAMA_HOST, at proxies between, and at the version: Ollama before "
+    "0.3.4 may not have /api/embed.",
     Kind.BAD: "Look into the server's log; cvdebug resume goes on with what was embedded.",
 }
 

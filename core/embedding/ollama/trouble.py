@@ -45,10 +45,10 @@ class Trouble(Exception):
         self.row = row
 
 
-def of_status(status: int, body: bytes, *, location: str = "") -> Trouble:
-    """The trouble of an answer whose status is not 200."""
+def of_status(status: int, body: bytes, *, path: str, location: str = "") -> Trouble:
+    """The trouble of an answer whose status is not 200; `path` was asked for."""
     said = _said(body)
-    words = f"answered with status {status}" + (f": {said}" if said else "")
+    words = f"answered {path} with status {status}" + (f": {said}" if said else "")
     lower = said.lower()
     if 300 <= status < 400:
         where = f" to {excerpt(location)}" if location else ""
