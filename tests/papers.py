@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import textwrap
 import zipfile
 import zlib
@@ -103,6 +104,20 @@ def replaced(package: bytes, name: str, data: bytes) -> bytes:
         for member in old.namelist():
             new.writestr(member, data if member == name else old.read(member))
     return out.getvalue()
+
+
+def strict(package: bytes) -> bytes:
+    """The same package as Word saves it in Strict Open XML: with other names for everything in it."""
+    usual = re.compile(rb"http://schemas\.openxmlformats\.org/(\w+)/2006")
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(package)) as source, zipfile.ZipFile(out, "w") as target:
+        for name in source.namelist():
+            target.writestr(name, re.sub(usual, _strictly, source.read(name)))
+    return out.getvalue()
+
+
+def _strictly(found: re.Match[bytes]) -> bytes:
+    return found[0] if found[1] == b"package" else b"http://purl.oclc.org/ooxml/" + found[1]
 
 
 def archive(*names: str) -> bytes:

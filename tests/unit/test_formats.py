@@ -132,6 +132,11 @@ def test_text_boxes_content_controls_and_changes_are_read_as_they_show(extractio
     assert found.splitlines() == ["outer text", "in a box", "controlled", "new"]
 
 
+def test_a_word_document_in_strict_open_xml_is_read_too(extraction: Extraction, tmp_path: Path) -> None:
+    strict = papers.strict(papers.word("Zoë Müller", header="CV"))
+    assert text_of(extraction, tmp_path / "a.docx", strict).split("\n") == ["CV", "Zoë Müller"]
+
+
 def test_what_cannot_be_used_says_why(extraction: Extraction, tmp_path: Path) -> None:
     pdf, docx = tmp_path / "a.pdf", tmp_path / "a.docx"
     torn = papers.replaced(papers.word("x"), "[Content_Types].xml", b"<")

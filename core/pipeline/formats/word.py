@@ -7,6 +7,7 @@ document's tree is read, and not only those at its top.
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -24,6 +25,7 @@ MAX_UNPACKED = 256 << 20
 """A document that unpacks to more bytes is a trap, or holds films."""
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # an encrypted .docx is wrapped in one, and an old .doc is one
+_STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/(\w+)")
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")  # the stream's name: [MS-OFFCRYPTO] 1.3.2
 _TEXT, _PARAGRAPH = qn("w:t"), qn("w:p")
 _SPACES = {qn("w:tab"): "\t", qn("w:br"): "\n", qn("w:cr"): "\n", qn("w:noBreakHyphen"): "-"}
@@ -35,7 +37,7 @@ def text(data: bytes, most: int) -> str:
     """Page headers, the body, and footers, a line a paragraph. Raises Unusable; above `most` characters too."""
     _require_package(data)
     try:
-        part = docx.Document(io.BytesIO(data)).part
+        part = docx.Document(_transitional(data)).part
         trees = [*_beside(part, RELATIONS.HEADER), part.element, *_beside(part, RELATIONS.FOOTER)]
         found = "\n".join(line for tree in trees for line in _lines(tree))
     except ValueError as error:
@@ -67,6 +69,20 @@ def _require_package(data: bytes) -> None:
         raise Unusable("too large", f"unpacks to more than {MAX_UNPACKED >> 20} MB")
     if "[Content_Types].xml" not in {member.filename for member in members}:
         raise Unusable("of another type", "is a zip archive, and not a Word document")
+
+
+def _transitional(data: bytes) -> io.BytesIO:
+    """The package; one that Word saved as Strict Open XML with the usual names, as python-docx knows no others."""
+    new = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as package:
+        if not _STRICT.search(package.read("_rels/.rels")):
+            return io.BytesIO(data)
+        with zipfile.ZipFile(new, "w") as written:
+            for name in package.namelist():
+                part = package.read(name)
+                usual = _STRICT.sub(rb"http://schemas.openxmlformats.org/\1/2006", part)
+                written.writestr(name, usual if name.endswith((".xml", ".rels")) else part)
+    return new
 
 
 def _beside(part: Any, relation: str) -> Iterator[Any]:
