@@ -1,7 +1,7 @@
 """Connections to PostgreSQL, and its errors in sentences.
 
 Every connection says whose it is (`cvdebug:<run>:<role>`), never hangs while connecting, and notices a dead peer.
-No PG* variable leaks into a connection whose dsn was given, and no password into a message.
+No PG* variable leaks into a connection whose dsn was given, but those that name files, and no password into a message.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from ..errors import ConnectionLost, DatabaseError
-from .dsn import FROM_ENVIRONMENT, parse, pg_variables, redact, without_password
+from ..libpq import FROM_ENVIRONMENT, meddling
+from .dsn import parse, redact, without_password
 
 __all__ = [
     "Connection",
@@ -87,7 +88,7 @@ def connect(
 @contextmanager
 def _without_pg_variables() -> Iterator[None]:
     """libpq reads PGSERVICE and others even where a dsn says everything: they are gone while it connects."""
-    hidden = pg_variables()
+    hidden = meddling()
     try:
         for name in hidden:
             del os.environ[name]
@@ -145,14 +146,16 @@ _REFUSALS = {
     "does not match host name": "Give the host by the name that the certificate has, or sslmode=verify-ca",
     "no encryption": "Add sslmode=require to the dsn: the server lets this user in over TLS, if at all",
     "pg_hba.conf": "Let its administrator add a line for this user, database and address to pg_hba.conf",
-    "password": "Check user and password, or ~/.pgpass",
+    "password": "Check user and password, or ~/.pgpass (PGPASSFILE)",
     "not permitted to log in": "Let a superuser run ALTER ROLE ... LOGIN for that role",
     "permission denied for database": "Let the database's owner run GRANT CONNECT ON DATABASE ... TO that user",
+    "definition of service": "Look at ~/.pg_service.conf, or at the file that PGSERVICEFILE names",
     "does not exist": "Create it, or name another one in the dsn",
     "refused": "Is the server running, and does it listen there?",
     "No such file": "Is the server running?",
     "translate host": "Check the host's name",
     "timeout": "Is the host reachable from here?",
+    "too many connections for role": "Close others of this role, or run ALTER ROLE ... CONNECTION LIMIT",
     "too many": "Close other connections, or raise max_connections",
     "connection slots": "Close other connections, or raise max_connections",
 }

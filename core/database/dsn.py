@@ -5,16 +5,14 @@ No function here lets a password through: what libpq cannot read is shown as not
 
 from __future__ import annotations
 
-import os
 from urllib.parse import quote, urlencode
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from .. import libpq
 from ..errors import UsageError
-
-FROM_ENVIRONMENT = "env"
-"""The dsn that means: as the PG* variables say."""
+from ..libpq import FROM_ENVIRONMENT
 
 _HIDDEN = "***"
 _SCHEMES = ("postgresql://", "postgres://")
@@ -56,16 +54,11 @@ def _is_torn(uri: str, parameters: dict[str, str]) -> bool:
 
 
 def _require_variables() -> dict[str, str]:
-    if not pg_variables():
+    if not libpq.variables():
         raise UsageError(
             "The dsn is 'env', but no PG* variable is set", hint="Set PGHOST, PGDATABASE, PGUSER, or PGSERVICE"
         )
     return {}
-
-
-def pg_variables() -> dict[str, str]:
-    """The environment variables that libpq would read."""
-    return {name: value for name, value in os.environ.items() if name.startswith("PG")}
 
 
 def redact(dsn: str) -> str:

@@ -9,10 +9,9 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 
 from ..errors import CvdebugError, sentences
+from ..libpq import FROM_ENVIRONMENT, meddling
 from . import children
 from .check import Answer, Check, Finding, Machine, failed
-
-_FROM_ENVIRONMENT = "env"  # core.database.dsn has it too, but imports psycopg, which may be what is broken
 
 _LIMITS = "See the checks open-files, processes and memory."
 
@@ -79,7 +78,7 @@ class _Running:
 def _settled_environment(machine: Machine) -> Iterator[None]:
     """The PG* variables are away meanwhile, unless they are to be used: a connection takes them away for a moment,
     and another thread that starts a program just then would trip over it."""
-    hidden = {} if machine.settings.dsn == _FROM_ENVIRONMENT else {n: v for n, v in os.environ.items() if n[:2] == "PG"}
+    hidden = {} if machine.settings.dsn == FROM_ENVIRONMENT else meddling()
     for name in hidden:
         del os.environ[name]
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import psycopg
 import pytest
 from cvdebug.core.database.connection import connect
@@ -131,6 +133,15 @@ def test_no_variable_leaks_into_a_given_dsn(database: str, monkeypatch: pytest.M
     assert ask(database, "SELECT 1") == [(1,)]
     with pytest.raises(DatabaseError):
         connect("env", run="tests", role="ask")
+
+
+def test_a_given_dsn_may_leave_its_service_to_a_file(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = psycopg.conninfo.conninfo_to_dict(database)
+    (tmp_path / "services").write_text("\n".join(["[mine]", *(f"{key}={value}" for key, value in found.items())]))
+    monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
+    assert ask("service=mine", "SELECT current_database()::text") == [(found["dbname"],)]
 
 
 def test_env_takes_the_variables(database: str, monkeypatch: pytest.MonkeyPatch) -> None:

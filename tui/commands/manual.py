@@ -27,7 +27,7 @@ EXIT_CODES = {
 VARIABLES = {
     f"{ENV_PREFIX}SETTING": "Sets a setting, as CVDEBUG_WORKERS=4; cvdebug config show lists them all.",
     HOME_VARIABLE: "A folder for spools and the embedded server's data, in place of the user's own.",
-    "PG*": "libpq's variables, with --dsn env.",
+    "PG*": "libpq's variables, with --dsn env; those that name its files (PGPASSFILE, PGSERVICEFILE) always.",
     "OLLAMA_HOST": "Where Ollama is, unless --ollama-url says it.",
     "NO_COLOR": "Leaves colours out.",
 }
