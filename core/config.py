@@ -19,7 +19,7 @@ import msgspec
 import platformdirs
 
 from .errors import UsageError
-from .files import read_regular, reason
+from .files import read_regular, reason, toml
 from .settings import Resolved, Standing, absolute, checked, is_hub_name, resolve
 
 NAME = "config.toml"
@@ -58,7 +58,7 @@ def read(file: Path) -> Config:
     if text is None:
         return Config(file)
     try:
-        table = tomllib.loads(text)
+        table = toml(text)
     except tomllib.TOMLDecodeError as error:
         place = _PLACE.search(str(error))
         where = f"{file}:{place.group(1)}" if place else str(file)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+import tomllib
 from pathlib import Path
+from typing import Any
 
 
 class NotAFile(OSError):
@@ -28,6 +30,14 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
     if len(data) > max_bytes:
         raise TooLarge(f"larger than {max_bytes >> 20} MB")
     return data
+
+
+def toml(text: str) -> dict[str, Any]:
+    """What a TOML file says. Raises tomllib.TOMLDecodeError, for one that is nested too deeply to be read as well."""
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise tomllib.TOMLDecodeError("it is nested too deeply") from None
 
 
 def reason(error: OSError | ValueError) -> str:

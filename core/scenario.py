@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from .errors import UsageError
-from .files import read_regular, reason
+from .files import read_regular, reason, toml
 from .settings import Parallelism, absolute, checked, is_hub_name, nearest
 
 DEFAULT = "cv-pipeline"
@@ -66,7 +66,7 @@ def load(name: str) -> Scenario:
     """
     where, content, base = _locate(name)
     try:
-        table = tomllib.loads(content)
+        table = toml(content)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{where} is not valid TOML: {error}") from None
     return _build(table, where=where, name=Path(where).stem, base=base)

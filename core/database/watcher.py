@@ -40,7 +40,9 @@ class Watcher:
             return ""
         pid, name, user, state, since = row
         who = f"{name or user or 'another session'} (backend {pid}"
-        return f"{who}, {state or 'state unknown'}, in its transaction since {since or 'unknown'})"
+        if not state:
+            return f"{who}, of which this user may not see more)"
+        return f"{who}, {state}, in its transaction since {since or 'unknown'})"
 
     def index_progress(self) -> tuple[str, int] | None:
         """The phase of CREATE INDEX and the rows it has taken in; None when it has not begun or is over."""

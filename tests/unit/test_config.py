@@ -91,6 +91,7 @@ def test_every_shipped_scenario_runs_under_a_full_config_file(file: Path) -> Non
         ),
         ("workers = 2\nbatch = \n", r":2: this is not valid TOML: Invalid value"),
         ("workers = 2\nworkers = 3\n", r"this is not valid TOML: Cannot overwrite a value"),
+        ("workers = " + "[" * 100_000, r"config.toml: this is not valid TOML: it is nested too deeply"),
         ("dsn = 5", r":1: dsn cannot be that"),
         ("workrs = 2\nbtach = 3\nseeed = 4", r":1: .*workers\? cvdebug config validate lists 2 more"),
     ],
