@@ -84,13 +84,12 @@ class Spool:
         """The spool in `path`. Raises SpoolError when there is none or another version wrote it."""
         try:
             manifest = msgspec.json.decode((path / "manifest.json").read_bytes(), type=Manifest)
+        except msgspec.ValidationError as error:  # whole JSON: a setting has another type or name since then
+            raise _of_another_version(path, f" ({error})") from None
         except (OSError, msgspec.MsgspecError) as error:
             raise SpoolError(f"{path} is not the spool of a run ({error})", hint="cvdebug runs lists them.") from None
         if manifest.version != VERSION:
-            raise SpoolError(
-                f"run {manifest.run} was written by another version of cvdebug",
-                hint="Remove it with cvdebug runs prune.",
-            )
+            raise _of_another_version(path)
         return cls(path, manifest)
 
     def save(self, **changes: Any) -> None:
@@ -154,6 +153,11 @@ class Spool:
         flags, counts = (self.path / "done").read_bytes(), (self.path / "counts").read_bytes()
         counts = counts[: len(counts) // 4 * 4]
         return flags.count(1), sum(1 for count in memoryview(counts).cast("i") if count)
+
+
+def _of_another_version(path: Path, what: str = "") -> SpoolError:
+    hint = f"Resume it with that one, or remove it: cvdebug runs prune {path.name}."
+    return SpoolError(f"run {path.name} was written by another version of cvdebug{what}", hint=hint)
 
 
 def in_use(path: Path) -> bool:

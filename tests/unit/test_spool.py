@@ -77,9 +77,11 @@ def test_a_folder_that_is_no_spool_is_refused(home: Path) -> None:
         Content.open(home / "x")
     with filled() as spool:
         manifest = spool.path / "manifest.json"
-        manifest.write_text(manifest.read_text().replace('"version": 1', '"version": 99'))
-    with pytest.raises(SpoolError, match="another version"):
-        Content.open(spool.path)
+        written = manifest.read_text()
+    for changed in (('"version": 1', '"version": 99'), ('"lexical"', '"an-embedder-that-is-gone"')):
+        manifest.write_text(written.replace(*changed))
+        with pytest.raises(SpoolError, match="another version"):
+            Content.open(spool.path)
 
 
 def test_a_disk_that_is_too_small_is_said_before_anything_is_computed(home: Path) -> None:
