@@ -346,8 +346,6 @@ class Session:
         if self._planner is not None:
             self._planner.pricing.stop()
         self._errands.close(ERRANDS_S)
-        if self._backing is not None:
-            self._backing.close()
         self._publisher.close()
         if self._spool is not None:
             keep = self._settings.keep_spool if self.state.status == "completed" else self._worth_keeping()
@@ -358,6 +356,8 @@ class Session:
             else:
                 self._spool.remove()
         self._bell.close()
+        if self._backing is not None:
+            self._backing.close()  # last: a server may take its time
 
 
 class _Now(NamedTuple):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # How soon after the start what it made is set aside.
 SETTLED_S = 1.5
+# An end that takes longer than this is said, and need not be waited for.
+SOON_S = 0.4
 
 usable = terminal.usable
 
@@ -36,14 +38,18 @@ def show(opening: Opening, *, tour: bool = False, clock: Callable[[], float] = t
         app = _app(opening, screen, tour=tour, clock=clock)
         _run(app)
     with _unmoved():
-        code = app.end()
-    if app.crash is not None:
-        raise app.crash
-    if app.error is not None:
-        raise app.error
-    from .farewell import say
+        is_over = app.bridge.stop(SOON_S)
+    from .farewell import say, say_it_lasts
 
-    say(app.bridge.state)
+    with terminal.left_by_signals():
+        if not is_over:
+            say_it_lasts()
+        code = app.end()
+        if app.crash is not None:
+            raise app.crash
+        if app.error is not None:
+            raise app.error
+        say(app.bridge.state)
     return 128 + app.ended_by if app.ended_by else code
 
 

@@ -144,15 +144,24 @@ def _frame(name: str, columns: int, lines: int) -> str:
 @contextlib.contextmanager
 def entered(terminal: Terminal, name: str) -> Iterator[None]:
     """Enters the terminal; sane again at the end of the block, at a signal too."""
+    with left_by_signals():
+        try:
+            terminal.enter(name)
+            yield
+        finally:
+            terminal.close()
+
+
+@contextlib.contextmanager
+def left_by_signals() -> Iterator[None]:
+    """A signal that asks for the end leaves the block with exit code 128+N."""
 
     def end(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
     before = {number: signal.signal(number, end) for number in ENDING if signal.getsignal(number) != signal.SIG_IGN}
     try:
-        terminal.enter(name)
         yield
     finally:
-        terminal.close()
         for number, handler in before.items():
             signal.signal(number, handler)

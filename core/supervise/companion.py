@@ -9,8 +9,6 @@ import sys
 
 import msgspec
 
-_END_S = 5.0
-
 
 class Companion:
     """One such program. It ends with `close`, and by itself when this process is gone: its standard input is closed.
@@ -39,13 +37,10 @@ class Companion:
         return self._process.stdout.readline().decode(errors="replace").strip() if ready else ""
 
     def close(self) -> None:
-        """Ends it, if it still runs. May be repeated."""
+        """Ends it, if it still runs, at once: its own end might wait for a server. May be repeated."""
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 with contextlib.suppress(BrokenPipeError):
                     pipe.close()
-        try:
-            self._process.wait(_END_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._process.kill()
+        self._process.wait()

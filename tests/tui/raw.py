@@ -8,15 +8,23 @@ import pty
 import select
 import struct
 import subprocess
+import sys
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
+from tests.integration.driver import Command
+
 DEADLINE_S = 30.0
 # What a terminal answers when it is asked whether it can hold updates back.
 QUESTION, ANSWER = b"\x1b[?2026$p", b"\x1b[?2026;2$y"
+CVDEBUG = (sys.executable, "-P", "-m", "cvdebug.tui")
+SMALL = ("--cvs", "40")
+# What a terminal is told when the app leaves it: second screen, mouse, focus, paste and keys off, the cursor on.
+LEFT = (b"\x1b[?1049l", b"\x1b[?1003l", b"\x1b[?1000l", b"\x1b[?1006l", b"\x1b[?2004l", b"\x1b[<u", b"\x1b[?25h")
+ENTERED = b"\x1b[?1049h"
 
 
 class Raw:
@@ -100,3 +108,16 @@ class Raw:
         if QUESTION in piece:
             self.send(ANSWER)
         return True
+
+
+def opened(command: Command, *arguments: str, program: Sequence[str] = CVDEBUG) -> Raw:
+    return Raw([*program, "run", *SMALL, *arguments], command.environment)
+
+
+def assert_sane(raw: Raw) -> None:
+    """The terminal is as it was found."""
+    assert raw.modes == raw.modes_before
+    for mode in LEFT:
+        assert mode in raw.output, mode
+    assert raw.output.rindex(b"\x1b[?1049l") > raw.output.rindex(ENTERED)
+    assert b"Traceback" not in raw.output

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.driver import Command, until
 
-from .raw import Raw
+from .raw import CVDEBUG, ENTERED, SMALL, Raw, assert_sane, opened
 from .tmux import PROMPT, Terminal, needs_tmux
-
-CVDEBUG = (sys.executable, "-P", "-m", "cvdebug.tui")
-SMALL = ("--cvs", "40")
-# What a terminal is told when the app leaves it: second screen, mouse, focus, paste and keys off, the cursor on.
-LEFT = (b"\x1b[?1049l", b"\x1b[?1003l", b"\x1b[?1000l", b"\x1b[?1006l", b"\x1b[?2004l", b"\x1b[<u", b"\x1b[?25h")
-ENTERED = b"\x1b[?1049h"
 
 
 @pytest.fixture(scope="module")
@@ -40,19 +35,6 @@ def command(home: Path) -> Iterator[Command]:
     command = Command(home, TERM="xterm-256color", COLORTERM="truecolor")
     yield command
     assert until(lambda: not command.left(), 5.0)
-
-
-def opened(command: Command, *arguments: str, program: Sequence[str] = CVDEBUG) -> Raw:
-    return Raw([*program, "run", *SMALL, *arguments], command.environment)
-
-
-def assert_sane(raw: Raw) -> None:
-    """The terminal is as it was found."""
-    assert raw.modes == raw.modes_before
-    for mode in LEFT:
-        assert mode in raw.output, mode
-    assert raw.output.rindex(b"\x1b[?1049l") > raw.output.rindex(ENTERED)
-    assert b"Traceback" not in raw.output
 
 
 def assert_nothing_more(command: Command, before: set[int]) -> None:
@@ -296,6 +278,24 @@ def test_quitting_while_the_server_is_made_waits_for_nothing(home: Path) -> None
     assert not list((home / "fresh").glob("postgres/initdb-*"))
     assert command.spools() == []
     assert until(lambda: not command.left(), 5.0)
+
+
+@pytest.mark.slow
+def test_a_server_that_does_not_end_is_said_and_need_not_be_waited_for(command: Command) -> None:
+    with opened(command, "--parallelism", "on") as raw:
+        raw.expect(b"proven deadlock")
+        (file,) = command.home.glob("postgres/data-*/postmaster.pid")
+        postmaster = int(file.read_text().split()[0])
+        os.kill(postmaster, signal.SIGSTOP)
+        try:
+            raw.send(b"q")
+            raw.expect(b"is not gone yet")
+            assert_sane(raw)
+            raw.send(b"\x03")
+            assert raw.ended(3.0) == 130
+        finally:
+            os.kill(postmaster, signal.SIGCONT)
+        assert until(lambda: not file.exists(), 10.0)
 
 
 @pytest.mark.slow
