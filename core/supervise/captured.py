@@ -7,6 +7,7 @@ it is asked for is counted and let go. When cvdebug ends, whatever way, the comm
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import signal
@@ -17,6 +18,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from ..observe import proc
+from .command import refusal
 from .guarded import END_DEADLINE_S, Guarded
 from .signals import send
 
@@ -30,7 +32,7 @@ _PIPE_BYTES, _PAUSE_S = 1 << 18, 0.01
 class Captured:
     """A command that runs from the moment of construction. `close` ends it, with everything below it.
 
-    `pid` is the command's, 0 when it could not be started: why not is in its output then.
+    `pid` is the command's. Raises NotStarted.
     """
 
     def __init__(self, arguments: Sequence[str]) -> None:
@@ -42,6 +44,11 @@ class Captured:
         os.close(output)
         self._guardian = self._guarded.process
         self.pid = self._guarded.pid()
+        if self.pid <= 0:
+            self.close()
+            os.close(self._output)
+            number = -self.pid or errno.ECHILD
+            raise refusal(arguments[0], OSError(number, os.strerror(number)))
         found = proc.snapshot([self.pid]).get(self.pid)
         self._start_ticks = found.start_ticks if found else 0
         self._chunks: deque[bytes] = deque()

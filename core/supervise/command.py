@@ -71,7 +71,7 @@ class Command:
                 setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],  # Python ignores them
             )
         except (OSError, ValueError) as error:
-            raise _refusal(arguments[0], error) from error
+            raise refusal(arguments[0], error) from error
         _let_go_of_streams()
         self._status: int | None = None
         self._stopped = False
@@ -154,7 +154,7 @@ def require_runnable(name: str) -> None:
         return
     is_there = "/" in name and os.path.exists(name)
     number = errno.EACCES if is_there else errno.ENOENT
-    raise _refusal(name, OSError(number, os.strerror(number)))
+    raise refusal(name, OSError(number, os.strerror(number)))
 
 
 def _environment() -> Mapping[str, str]:
@@ -188,7 +188,8 @@ def _is_stopped(pid: int) -> bool:
     return False
 
 
-def _refusal(name: str, error: OSError | ValueError) -> NotStarted:
+def refusal(name: str, error: OSError | ValueError) -> NotStarted:
+    """Why a command cannot be started, in a sentence."""
     if not isinstance(error, OSError):
         return NotStarted(f"this is no name of a command: {error}", hint="", code=NOT_RUNNABLE)
     if error.errno != errno.ENOENT:

@@ -45,9 +45,9 @@ class Guarded:
             )
 
     def pid(self) -> int:
-        """The command's PID, when it is there: that takes some milliseconds. 0 when it could not be started.
+        """The command's PID, when it is there: that takes some milliseconds. Not to be called twice.
 
-        To be called once.
+        Where it could not be started, the error's number, negated, or 0 when that is not known.
         """
         with self._life.makefile("rb") as said:
             return int(said.readline() or 0)

@@ -89,6 +89,8 @@ def main(arguments: list[str]) -> int:
         subject = subprocess.Popen(command, pass_fds=passed, start_new_session=True)
     except OSError as error:
         sys.stderr.write(f"{command[0]}: {error.strerror}\n")
+        with contextlib.suppress(OSError):  # the observer is gone already
+            os.write(life, b"%d\n" % -(error.errno or 0))
         is_there = "/" in command[0] and os.path.exists(command[0])
         return NOT_FOUND if isinstance(error, FileNotFoundError) and not is_there else NOT_RUNNABLE
     with contextlib.suppress(OSError):  # the observer is gone already

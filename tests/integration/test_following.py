@@ -18,6 +18,7 @@ from cvdebug.core.following import Following
 from cvdebug.core.model import Strategy
 from cvdebug.core.observe import permissions, proc
 from cvdebug.core.supervise.captured import KEPT_LINES, LINE_BYTES, Captured
+from cvdebug.core.supervise.command import NotStarted
 
 from tests.programs import running, until
 
@@ -261,6 +262,17 @@ def test_a_hang_of_a_command_is_seen() -> None:
     with captured("python3", "-c", code) as seen:
         assert seen.until(ev.VerdictReached, hangs).certainty == "proven"
         assert seen.leave().exit_code == 128 + signal.SIGTERM
+
+
+def test_a_command_that_cannot_be_started_says_why(tmp_path: Path) -> None:
+    """Though it may be executed: that is seen before there is a screen."""
+    for name, content, word in (("headless", "#!/no/such/interpreter\n", "interpreter"), ("shapeless", "echo\n", "#!")):
+        script = tmp_path / name
+        script.write_text(content)
+        script.chmod(0o755)
+        with pytest.raises(NotStarted, match=word) as refused:
+            Captured((str(script),))
+        assert refused.value.code == 126
 
 
 def test_a_flood_of_output_never_blocks_the_command_and_never_piles_up() -> None:
