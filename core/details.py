@@ -70,7 +70,7 @@ def _stacks(shown: Picture, finding: Finding, at: float) -> list[StacksRead]:
         )
         if stacks or (process.no_stack and ENDED not in process.no_stack):
             native = any(frame.native for stack in stacks for frame in stack.frames)
-            trouble = "" if stacks else process.no_stack
+            trouble = process.no_stack
             found.append(
                 StacksRead(at=at, source="diagnosis", pid=process.pid, stacks=stacks, native=native, trouble=trouble)
             )

@@ -25,15 +25,15 @@ Ask = Callable[[int, float], list[Stack]]
 
 
 def dump(pid: int, tree: Iterable[int], *, native: bool, ask: Ask | None = None) -> StacksRead:
-    """The stacks of a process of `tree`, or in `trouble` why there are none.
+    """The stacks of a process of `tree`, or in `trouble` why py-spy gave none.
 
     `ask` (PID, seconds) has a process of our own write its Python stacks itself, where py-spy is missing or refused.
     """
     began_s = time.monotonic()
     try:
-        found = _stacks(pid, tree, native=native, ask=ask)
+        found, trouble = _stacks(pid, tree, native=native, ask=ask)
     except ObserveError as error:
-        trouble = msgspec.convert(fit_to_show(str(error)), str)
+        trouble = _fit(error)
         return StacksRead(pid=pid, asked=True, native=native, trouble=trouble, taken_s=time.monotonic() - began_s)
     return StacksRead(
         pid=pid,
@@ -41,10 +41,11 @@ def dump(pid: int, tree: Iterable[int], *, native: bool, ask: Ask | None = None)
         native=any(frame.native for stack in found for frame in stack.frames),
         asked=True,
         taken_s=time.monotonic() - began_s,
+        trouble=trouble,
     )
 
 
-def _stacks(pid: int, tree: Iterable[int], *, native: bool, ask: Ask | None) -> tuple[StackSeen, ...]:
+def _stacks(pid: int, tree: Iterable[int], *, native: bool, ask: Ask | None) -> tuple[tuple[StackSeen, ...], str]:
     process = proc.snapshot([pid]).get(pid)
     if pid not in tree:
         raise ObserveError(f"process {pid} does not belong to this tree")
@@ -52,6 +53,7 @@ def _stacks(pid: int, tree: Iterable[int], *, native: bool, ask: Ask | None) -> 
         raise ObserveError(f"process {pid} has ended")
     if native and not stacks.native_is_safe(process):
         raise ObserveError(_refusal(process), hint="Its Python stacks can be read without stopping it.")
+    trouble = ""
     try:
         found = stacks.dump(pid, native=native, deadline_s=DEADLINE_S)
         if not found:
@@ -63,7 +65,12 @@ def _stacks(pid: int, tree: Iterable[int], *, native: bool, ask: Ask | None) -> 
             raise ObserveError(refused.what, hint=refused.hint or also.what) from None
         if not found:
             raise
-    return tuple(_seen(stack) for stack in found)
+        trouble = _fit(refused)
+    return tuple(_seen(stack) for stack in found), trouble
+
+
+def _fit(error: ObserveError) -> str:
+    return msgspec.convert(fit_to_show(str(error)), str)
 
 
 def _refusal(process: ProcessSnapshot) -> str:

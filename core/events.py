@@ -204,7 +204,8 @@ class TreeSampled(Event, frozen=True, kw_only=True, tag="tree"):
 
 
 class StacksRead(Event, frozen=True, kw_only=True, tag="stacks"):
-    """The stacks of one process, read at `at`. `trouble` says why there are none; `asked`: because a person wished."""
+    """The stacks of one process, read at `at`. `trouble` says why py-spy gave none: those that there are the process
+    wrote itself. `asked`: because a person wished."""
 
     pid: int
     stacks: tuple[StackSeen, ...] = ()

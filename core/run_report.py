@@ -32,6 +32,7 @@ def stacks(state: RunState) -> list[str]:
     lines: list[str] = []
     for tid, read in state.stacks.items():
         how = "native" if read.native else "without stopping it"
+        how = f"written by the process itself ({read.trouble.rstrip('.')})" if read.trouble else how
         lines.append(f"PID {read.pid}, thread {tid}, {read.stack.name}, read at {clock(read.at)}, {how}:")
         lines += [f"    {frame_line(frame)}" for frame in read.stack.frames]
     lines += [f"PID {pid}: {why}" for pid, why in state.no_stacks.items()]

@@ -25,12 +25,16 @@ class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StackState(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest stack of a thread; `at` is when it was read, in seconds since the epoch. `moved`: it ran since."""
+    """The newest stack of a thread; `at` is when it was read, in seconds since the epoch. `moved`: it ran since.
+
+    `trouble` says why its process had to write it itself, if so.
+    """
 
     pid: int
     at: float
     native: bool
     stack: StackSeen
+    trouble: str = ""
     moved: bool = False
 
 
@@ -237,10 +241,11 @@ def _ran(thread: ThreadSeen, stack: StackState | None, at: float) -> bool:
 @_fold.register
 def _(event: ev.StacksRead, state: RunState) -> RunState:
     no_stacks = {pid: why for pid, why in state.no_stacks.items() if pid != event.pid}
-    if event.trouble:
+    if event.trouble and not event.stacks:
         return _with(state, no_stacks={**no_stacks, event.pid: event.trouble})
     read = {
-        stack.tid: StackState(pid=event.pid, at=event.at, native=event.native, stack=stack) for stack in event.stacks
+        stack.tid: StackState(pid=event.pid, at=event.at, native=event.native, stack=stack, trouble=event.trouble)
+        for stack in event.stacks
     }
     return _with(state, stacks={**state.stacks, **read}, no_stacks=no_stacks)
 

@@ -332,17 +332,27 @@ def _stop(layout: Layout, account: Account) -> None:
 
 
 def _postmaster(layout: Layout, account: Account) -> psutil.Process | None:
-    """The process named in postmaster.pid, if it is of our account and its working folder is the data folder.
+    """The process named in postmaster.pid, if it is of our account and serves the data folder.
 
     A PID is soon used again, and root must not signal whatever a file of another account names.
     """
     try:
         pid = int((layout.data / "postmaster.pid").read_text().split("\n", 1)[0])
         process = psutil.Process(pid)
-        ours = process.uids().real == account.uid and os.path.samefile(process.cwd(), layout.data)
+        ours = process.uids().real == account.uid and os.path.samefile(_served_by(process), layout.data)
     except (OSError, ValueError, psutil.Error):
         return None
     return process if ours else None
+
+
+def _served_by(process: psutil.Process) -> str:
+    """The data folder of a postmaster: its working folder. That of another account is hidden from a root without the
+    right to trace, as in a container, and then its command line says it."""
+    try:
+        return str(process.cwd())
+    except psutil.AccessDenied:
+        words: list[str] = process.cmdline()
+        return words[words.index("-D") + 1] if "-D" in words[:-1] else ""
 
 
 def _clear_stale_pid_files(layout: Layout, account: Account) -> None:

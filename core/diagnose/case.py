@@ -52,7 +52,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     `first` has the waits; `second` the same threads a moment later. `stacks` are by TID, innermost frame first, with
     native frames for processes that are dead; only threads that ran Python have one. `no_stacks` says by PID why
-    there is none; `alike`, by PID, names a process that it looks like, from which its native frames were taken over.
+    py-spy gave none; `alike`, by PID, names a process that it looks like, from which its native frames were taken over.
     `sources` are, by TID, the texts of the innermost Python lines. `parallelism` is the live
     TOKENIZERS_PARALLELISM of dead processes, and of forked ones that wait in Rust, by PID. `lock_files` are, by
     TID, those that a thread polls. `roles` names processes that are known. `seen` are the PIDs of the tree at

@@ -89,7 +89,8 @@ def _process(
     for threads in _alike(process.threads, lambda thread: _sameness(process, thread)):
         yield _threads(process, threads, below + bar)
     if process.no_stack:
-        yield Row(RowKind.MORE, below + bar, below + bar + "  ", "", "", f"no stacks: {process.no_stack.rstrip('.')}")
+        what = "native frames" if any(thread.stack for thread in process.threads) else "stacks"
+        yield Row(RowKind.MORE, below + bar, below + bar + "  ", "", "", f"no {what}: {process.no_stack.rstrip('.')}")
     for number, group in enumerate(mine, 1):
         last = number == len(mine)
         yield from _process(

@@ -59,7 +59,7 @@ class Thread(msgspec.Struct, frozen=True, kw_only=True):
 
 class Process(msgspec.Struct, frozen=True, kw_only=True):
     """One process. `started` is a date and time in UTC, None when not known; `forked` says that it runs on the memory
-    of its parent; `no_stack` says why its stacks could not be read."""
+    of its parent; `no_stack` says why py-spy could not read its stacks."""
 
     pid: int
     ppid: int

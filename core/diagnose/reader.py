@@ -38,7 +38,8 @@ _ReadAll = Callable[[Sequence[ProcessSnapshot], Collection[int]], dict[int, "Rea
 class Reading(msgspec.Struct, frozen=True):
     """What was read of one process while its threads were as `state` says; `state` is empty where there was no time.
 
-    `alike` is the PID of the process whose native frames it was given, or 0.
+    `no_stack` says why py-spy gave no stacks: those that there are the process wrote itself. `alike` is the PID of the
+    process whose native frames it was given, or 0.
     """
 
     state: tuple[object, ...]
@@ -155,7 +156,7 @@ def _read(process: ProcessSnapshot, deadline_s: float, ask: Ask | None, *, nativ
 
 
 def _stacks(pid: int, deadline_s: float, ask: Ask | None, *, native: bool) -> tuple[list[Stack], str]:
-    """The stacks of a process, by py-spy or by asking itself; why there are none."""
+    """The stacks of a process, by py-spy or by asking itself; why there are none of py-spy."""
     try:
         found = stacks.dump(pid, native=native, deadline_s=deadline_s)
         return found, "" if found else "py-spy found no Python thread in it"
@@ -163,7 +164,7 @@ def _stacks(pid: int, deadline_s: float, ask: Ask | None, *, native: bool) -> tu
         why = str(error)
     if ask is not None:
         with contextlib.suppress(ObserveError):
-            return ask(pid, deadline_s), ""
+            return ask(pid, deadline_s), why
     return [], why
 
 

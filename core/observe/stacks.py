@@ -79,6 +79,7 @@ class _RawThread(msgspec.Struct):
 
 
 # A thread that runs while it is read can change its frames under the reader (one time in ten when it spins).
+_INSTALL = "Install it: pip install --force-reinstall py-spy."
 _TORN = "Failed to get stack traces"
 _TRIES = 3
 
@@ -135,7 +136,7 @@ def _run(pid: int, *options: str, deadline_s: float) -> bytes:
                 hint="A process in an uninterruptible wait (state D) cannot be stopped; try again later.",
             ) from error
         except OSError as error:
-            raise ObserveError(f"py-spy cannot be started: {error.strerror}") from error
+            raise ObserveError(f"py-spy cannot be started: {error.strerror}", hint=_INSTALL) from error
     if done.returncode:
         raise _refusal(pid, done.stderr.decode("utf-8", "replace"))
     return done.stdout
@@ -254,7 +255,7 @@ def executable() -> str:
     if found is None:
         raise ObserveError(
             "there is no py-spy beside this Python or on PATH, so stacks cannot be read",
-            hint="Install it: pip install py-spy.",
+            hint=_INSTALL,
         )
     return found
 

@@ -107,6 +107,8 @@ def test_a_run_without_py_spy_names_the_deadlock_with_python_frames(
     assert (verdict.slug, verdict.certainty) == ("deadlock", Certainty.PROVEN)
     assert [culprit.role for culprit in verdict.culprits] == ["worker 1", "worker 2"]
     assert any("count_tokens" in line and "encode_batch" in line for line in verdict.evidence)
+    (read,) = {event.trouble for event in result.all(ev.StacksRead) if event.stacks}
+    assert "no py-spy" in read
     driver.until(lambda: not command.left())
 
 

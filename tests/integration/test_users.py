@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from cvdebug.core import events as ev
 
-from .driver import Command, Result, until
+from .driver import COMMAND, Command, Result, until
 
 ROOT = Path(__file__).parents[2]
 ORDINARY = "nobody"
@@ -103,3 +103,16 @@ def test_root_runs_on_a_server_of_an_account_of_its_own(open_folder: Path) -> No
     assert open_folder.stat().st_mode == mode
     data = next((home / "postgres").glob("data*"))
     assert data.stat().st_uid not in (0, pwd.getpwnam(ORDINARY).pw_uid)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv")
+def test_root_without_the_right_to_trace_stops_its_server(open_folder: Path) -> None:
+    """As in a container: the working folder of another account's process is hidden there."""
+    home = open_folder / "traceless"
+    home.mkdir(mode=0o755)
+    command = Command(home)
+    line = ["setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-all", *COMMAND, "run", "--cvs", "24"]
+    run = subprocess.run(line, env=command.environment, capture_output=True, timeout=90, check=False)
+    assert run.returncode == 0, run
+    assert until(lambda: not command.left(), 5.0)

@@ -124,6 +124,11 @@ async def test_what_could_not_be_read_is_said_beside_what_was() -> None:
         await show.feed(ev.StacksRead(pid=WORKER_1, trouble="a thread of it writes", asked=True, at=START + 3))
         assert "not read again: a thread of it writes" in show.text
         assert "encode_batch" in show.text
+        (stack,) = (stack for tid, stack in show.app.bridge.state.stacks.items() if tid == WORKER_1)
+        itself = ev.StacksRead(pid=WORKER_1, stacks=(stack.stack,), trouble="there is no py-spy", at=START + 3)
+        await show.feed(itself)
+        assert "written by the process itself" in show.text
+        assert "no native frames: there is no py-spy" in show.text
         look_at(show, WORKER_2)
         await show.tick()
         assert "d reads it now" in show.text

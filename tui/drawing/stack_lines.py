@@ -264,6 +264,7 @@ def _read(pid: int, thread: ThreadSeen | None, stack: StackState | None, scene: 
         age_s = max(0.0, scene.now - stack.at)
         ago = seconds(float(int(age_s))) if age_s >= 10 else f"{int(age_s)} s"
         how = "with native frames" if stack.native else "Python frames only (--nonblocking)"
+        how = "Python frames only, written by the process itself" if stack.trouble else how
         yield f"read {time.strftime('%H:%M:%S', time.localtime(stack.at))}, {ago} ago, {how}", "dim"
         if has_moved(thread, stack, scene.now):
             yield "! it has moved since: d reads it again", "warn"
@@ -271,7 +272,9 @@ def _read(pid: int, thread: ThreadSeen | None, stack: StackState | None, scene: 
         yield "no Python frame: it is a native thread, and its calls cannot be read", "dim"
     elif not trouble:
         yield "its stack has not been read yet: d reads it now", "dim"
-    if trouble:
+    if stack is not None and stack.trouble:
+        yield f"! no native frames: {stack.trouble}", "warn"
+    elif trouble:
         yield f"! {'not read again' if stack else 'not read'}: {trouble}", "warn"
 
 
