@@ -5,10 +5,12 @@ What is shown is in screens and widgets, what can be done in actions and doing; 
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
 # How often what is shown is brought up to date.
 TICKS_PER_S = 2
+# So long a regular tick takes events in at most: a key must not wait for a flood of them.
+FOLD_S = 0.15
 _THEMES = {theme.name: theme for theme in THEMES}
 # How long quitting waits for what was started to be gone; a run's own end takes some milliseconds.
 QUIT_S = 10.0
@@ -113,13 +117,13 @@ class CvdebugApp(App[int]):
         self.call_after_refresh(self.bridge.start)
         self.app_resume_signal.subscribe(self, lambda app: self.repaint())
         if self._ticks_per_s:
-            self.set_interval(1 / self._ticks_per_s, self.tick)
+            self.set_interval(1 / self._ticks_per_s, partial(self.tick, FOLD_S))
         if self.tour:
             self.doing.do_tour()
 
-    def tick(self) -> None:
-        """Takes in what has come, and shows it."""
-        news = self.bridge.fold()
+    def tick(self, within_s: float = math.inf) -> None:
+        """Takes in what has come, as much as fits into that time, and shows it."""
+        news = self.bridge.fold(within_s)
         if not self.screen_stack:
             return  # it is being left, and what was ended by that says so
         self.main.show(self.scene)

@@ -6,8 +6,10 @@ Nothing here draws.
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -23,6 +25,9 @@ from .logbook import LogBook
 from .scene import Scene, Selection
 
 Open = Callable[[], Live]
+
+# So many events wait to be folded at most, and so often a source that waits for room looks.
+MOST_WAITING, ROOM_S = 5_000, 0.02
 
 
 class Ended(Message):
@@ -84,10 +89,15 @@ class Bridge:
         """Takes an event in, in any thread; it counts from the next `fold` on."""
         self._queue.append(event)
 
-    def fold(self) -> tuple[ev.Event, ...]:
-        """Takes in what has come since the last call, and says what that was."""
-        news = []
-        while self._queue:
+    @property
+    def waiting(self) -> int:
+        """How many events wait to be folded."""
+        return len(self._queue)
+
+    def fold(self, within_s: float = math.inf) -> tuple[ev.Event, ...]:
+        """Takes in what has come since the last call, as much as fits into that time, and says what that was."""
+        news, end_s = [], time.monotonic() + within_s
+        while self._queue and time.monotonic() < end_s:
             event = self._queue.popleft()
             news.append(event)
             if isinstance(event, ev.FixStarted):
@@ -116,9 +126,15 @@ class Bridge:
                     live.send(command)
             for event in live.events():
                 self.hear(event)
+                self._wait_for_room()
         except CvdebugError as caught:
             error = caught
         except Exception as caught:  # noqa: BLE001  (a defect: whoever waits for the end must hear of it)
             error = caught
         self.over = True
         self._post(Ended(self, error))
+
+    def _wait_for_room(self) -> None:
+        """A source that is faster than the app, as a recording played at once can be, waits for it."""
+        while self.waiting >= MOST_WAITING and not self._cancelled:
+            time.sleep(ROOM_S)
