@@ -6,7 +6,7 @@ import signal
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .errors import CvdebugError, ExitCode
+from .errors import CvdebugError, ExitCode, of_system
 from .events import Failed, FixRefused, Outcome
 from .exits import signal_name
 from .model import Certainty
@@ -36,10 +36,8 @@ def by_subject(exit_code: int, failure: Failed | None) -> End:
 
 def by_error(error: CvdebugError | OSError) -> End:
     """It could not begin, or not go on."""
-    if isinstance(error, CvdebugError):
-        return End("failed", error.exit_code, error.what, error.hint)
-    where = f" ({error.filename})" if error.filename else ""
-    return End("failed", ExitCode.FAILED, f"the system refused: {error.strerror}{where}")
+    said = error if isinstance(error, CvdebugError) else of_system(error)
+    return End("failed", said.exit_code, said.what, said.hint)
 
 
 def by_person(by: signal.Signals, *, held: bool) -> End:

@@ -17,6 +17,7 @@ Each says what happened, why, and what to try. Nothing here prints, and no messa
 
 from __future__ import annotations
 
+import errno
 from enum import IntEnum
 
 
@@ -98,3 +99,11 @@ class TableBusy(DatabaseError):
 
 class ObserveError(CvdebugError):
     """A process cannot be looked at."""
+
+
+def of_system(error: OSError) -> CvdebugError:
+    """What the system refused, in a sentence."""
+    where = f" ({error.filename})" if error.filename else ""
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    hint = "Free some space, or set CVDEBUG_HOME to a folder with more" if is_full else ""
+    return CvdebugError(f"the system refused: {error.strerror or error}{where}", hint=hint)

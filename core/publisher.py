@@ -39,7 +39,7 @@ class Publisher:
         try:
             journal.write(event)
         except OSError as error:  # a full disk ends the record, not the run
-            self.trouble = f"the record of this run is not whole ({error.strerror})"
+            self.trouble = f"The record of this run is not whole ({error.strerror})"
             journal.close()
             self._journals.remove(journal)
 

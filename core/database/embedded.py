@@ -39,6 +39,8 @@ _STOP_S = 60.0
 _LOCK_S = 120.0
 _POLL_S = 0.02
 _START_ATTEMPTS = 3
+# Where initdb says why it failed; what it says last is what it removes.
+_REASONS = ("FATAL:", "PANIC:", "error:", "could not")
 _LOG_MAX_BYTES = 1_000_000
 
 
@@ -186,9 +188,10 @@ def _initdb(folder: Path, account: Account, programs: Path, *, keep_fd: int) -> 
         process.communicate()
         raise
     if process.returncode != 0:
-        words = output.decode(errors="replace").strip().splitlines()
+        lines = [line.strip() for line in output.decode(errors="replace").splitlines() if line.strip()]
+        words = [line for line in lines if any(sign in line for sign in _REASONS)] or lines
         raise DatabaseError(
-            f"initdb failed with exit code {process.returncode} ({' / '.join(words[-3:])})",
+            f"initdb failed with exit code {process.returncode} ({' / '.join(words[-2:])})",
             hint="Check the free space, or set CVDEBUG_HOME to another folder",
         )
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from .. import lastwords
-from ..errors import CvdebugError, ExitCode
+from ..errors import CvdebugError, ExitCode, of_system
 from ..events import Failed, Log, SubjectStarted
 from ..model import Phase
 from . import embed, prepare, serving, store, trouble
@@ -49,12 +49,9 @@ def main() -> int:
     steps = Steps(spec, emitter)
     try:
         steps.run()
-    except CvdebugError as error:
-        emitter.emit(Failed(what=error.what, hint=error.hint, phase=steps.phase))
-        return ExitCode.FAILED
-    except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        emitter.emit(Failed(what=f"the system refused: {error.strerror or error}{where}", phase=steps.phase))
+    except (CvdebugError, OSError) as error:
+        said = error if isinstance(error, CvdebugError) else of_system(error)
+        emitter.emit(Failed(what=said.what, hint=said.hint, phase=steps.phase))
         return ExitCode.FAILED
     except Exception as error:  # noqa: BLE001  (a bug of ours: one sentence for the user, the trace into the log)
         emitter.emit(Log(text=traceback.format_exc(), level="warning"))

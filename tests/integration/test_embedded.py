@@ -360,3 +360,19 @@ def test_a_lock_is_free_as_soon_as_its_holder_is_killed(tmp_path: Path) -> None:
     with locks.exclusive(path, deadline_s=10, purpose="test"):
         pass
     waiting.join()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="needs to be root, with unshare")
+def test_a_disk_that_is_full_is_the_reason_that_is_said(open_folder: Path) -> None:
+    home, code = open_folder / "full", "from cvdebug.core.database.embedded import EmbeddedServer as e; e.acquire()"
+    home.mkdir(mode=0o755)
+    mount = 'mount -t tmpfs -o size=30m,mode=755 none "$1" || exit 77; exec "$2" -P -c "$3"'
+    line = ["unshare", "--mount", "sh", "-c", mount, "sh", str(home), sys.executable, code]
+    run = subprocess.run(
+        line, env={**os.environ, "CVDEBUG_HOME": str(home)}, capture_output=True, text=True, check=False
+    )
+    if run.returncode == 77 or "unshare failed" in run.stderr:
+        pytest.skip("nothing can be mounted here")
+    assert "initdb failed" in run.stderr
+    assert "No space left on device" in run.stderr

@@ -40,3 +40,8 @@ from cvdebug.core.model import Certainty
 def test_each_way_has_its_outcome_code_and_sentence(end: ends.End, outcome: str, code: int, word: str) -> None:
     assert (end.outcome, end.exit_code) == (outcome, code)
     assert word in end.what
+
+
+def test_a_full_disk_has_its_advice() -> None:
+    assert "Free some space" in ends.by_error(OSError(28, "No space left on device")).hint
+    assert ends.by_error(OSError(13, "Permission denied")).hint == ""
