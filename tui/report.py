@@ -13,7 +13,7 @@ from ..core import events as ev
 from ..core.errors import sentences
 from ..core.model import Culprit, Phase, Strategy, Verdict
 from ..core.state import RunState
-from .text import clean, rate, seconds, shortened
+from .text import clean, counted, rate, seconds, shortened
 
 Line = Text | Padding | Table
 CERTAINTY_STYLE = {"proven": "bold red", "certain": "bold red", "likely": "yellow", "not-hung": "green"}
@@ -63,7 +63,7 @@ def _(event: ev.Attached, state: RunState) -> Iterator[Line]:
 
 @_lines.register
 def _(event: ev.SubjectStarted, state: RunState) -> Iterator[Line]:
-    what = f"TOKENIZERS_PARALLELISM {event.parallelism}, {event.workers} workers by {event.start_method}"
+    what = f"TOKENIZERS_PARALLELISM {event.parallelism}, {counted(event.workers, 'worker')} by {event.start_method}"
     yield Text(f"subject PID {event.pid}: {what}", style="dim")
 
 

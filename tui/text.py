@@ -28,6 +28,12 @@ def seconds(value_s: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def counted(number: int, what: str) -> str:
+    """So many of something: `1 process`, `1,000 threads`."""
+    many = f"{what}es" if what.endswith("s") else f"{what}s"
+    return f"{number:,} {what if number == 1 else many}"
+
+
 def rate(per_second: float) -> str:
     """A rate with three digits at most."""
     for size, unit in ((1e6, "M"), (1e3, "k")):

@@ -206,7 +206,7 @@ def test_a_failure_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_missing_py_spy_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ObserveError, match="pip install py-spy"):
+    with pytest.raises(ObserveError, match="pip install --force-reinstall py-spy"):
         stacks.dump(os.getpid(), native=False)
 
 

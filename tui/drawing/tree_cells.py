@@ -10,7 +10,7 @@ from rich.cells import cell_len, set_cell_size
 
 from ...core.seen import ProcessSeen, ThreadSeen
 from ..scene import Selection
-from ..text import clean, size
+from ..text import clean, counted, size
 from .thread_words import called
 from .tree_rows import IDLE, Bundle, Sort, TreeKey, TreeRow, View, merged, process_status, status
 
@@ -219,8 +219,8 @@ def _folded(row: TreeRow, look: Look, room: int) -> list[Part]:
         return [(fit(f"✗ {dead} of {len(below)} dead below", room), "bad")]
     if dead := sum(status(thread) == "dead" for thread in hidden):
         return [(fit(f"✗ {dead} of {len(hidden)} threads dead", room), "bad")]
-    words = [f"{len(below)} processes"] if below else []
-    return [(fit(", ".join([*words, f"{len(hidden)} threads"]) + " below", room), "dim")]
+    words = [counted(len(below), "process")] if below else []
+    return [(fit(", ".join([*words, counted(len(hidden), "thread")]) + " below", room), "dim")]
 
 
 def _short(text: str) -> str:

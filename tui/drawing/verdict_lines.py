@@ -12,6 +12,7 @@ from ...core.scenario import DEFAULT
 from ...core.state import RunState
 from ..actions import can_fix
 from ..scene import Scene
+from ..text import counted
 from .lines import BLANK, Line, entry, heading, plain
 from .targets import Opens, Target, of_thread, targets
 from .thread_words import marked, status
@@ -218,13 +219,7 @@ def _watched(scene: Scene) -> Iterator[tuple[str, str]]:
         yield "○ Nothing moves any more; the cause is being looked for.", "warn"
     else:
         yield "✓ Nothing hangs.", "good"
-    many = (
-        f"{_count(len(state.processes), 'process', 'processes')} and {_count(len(state.threads), 'thread', 'threads')}"
-    )
+    many = f"{counted(len(state.processes), 'process')} and {counted(len(state.threads), 'thread')}"
     ago_s = int(max(0.0, scene.now - state.sampled_at))
     yield f"{many} are watched; the last change was seen {f'{ago_s} s' if ago_s else 'less than 1 s'} ago.", ""
     yield f"{_WHEN_IT_HANGS} A proof needs no timeout: it is tried when a process comes to rest.", "dim"
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"

@@ -12,7 +12,7 @@ from textual import events
 from ...core.state import RunState
 from ..drawing.words import STATUS, STILL_S, hung
 from ..scene import Scene
-from ..text import clean, seconds
+from ..text import clean, counted, seconds
 from .drawn import Drawn
 from .rows import Part
 
@@ -126,14 +126,14 @@ def _toggle(scene: Scene, *, short: bool) -> Line:
     if not state.start_method:
         return left, []
     by = state.start_method if short else f"start method {state.start_method}"
-    return left, [(f"{by}, {state.workers_wanted} workers ", "")]
+    return left, [(f"{by}, {counted(state.workers_wanted, 'worker')} ", "")]
 
 
 def _followed(state: RunState) -> Line:
     if not state.processes:
         return [("", "")], []
     dead = sum(process.dead for process in state.processes.values())
-    counts = f"{len(state.processes):,} processes, {len(state.threads):,} threads"
+    counts = f"{counted(len(state.processes), 'process')}, {counted(len(state.threads), 'thread')}"
     return [(" " + counts, "bold"), (f"  ✗ {dead:,} dead" if dead else "", "bad")], []
 
 
