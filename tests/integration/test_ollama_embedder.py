@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Protocol
 
 import numpy as np
@@ -219,3 +221,32 @@ def test_a_name_that_cannot_be_looked_up_is_a_sentence(host: str) -> None:
 def test_the_norms_are_those_that_the_server_gave() -> None:
     seen = Traffic().plus(Traffic(norm_min=16.0, norm_max=17.5)).plus(Traffic(requests=1))
     assert (seen.norm_min, seen.norm_max) == (16.0, 17.5)
+
+
+class ClosesAfterOne(BaseHTTPRequestHandler):
+    """Answers one request on each connection, and takes a second one only to close it, as when its patience ended."""
+
+    protocol_version = "HTTP/1.1"
+    answered = False
+
+    def do_GET(self) -> None:
+        if self.answered:
+            self.close_connection = True
+            return
+        self.answered = True
+        body = b'{"version":"0.31.2"}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing."""
+
+
+def test_a_kept_connection_that_the_server_closes_is_no_failure() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), ClosesAfterOne) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        with Client(f"http://127.0.0.1:{server.server_address[1]}") as client:
+            assert [client.get("/api/version")["version"] for _ in range(3)] == ["0.31.2"] * 3
+        server.shutdown()

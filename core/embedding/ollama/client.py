@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -25,6 +25,8 @@ ASK_S = 10.0
 """For questions that need no model."""
 STATE_S = 2.0
 """For asking a server that has fallen silent whether it lives."""
+CLOSING_S = 1.0
+"""A connection that the server closed while nothing was asked breaks within that time, and one that works does not."""
 LOAD_S = 300.0
 """For the first request, which loads the model: from a slow disk that takes minutes."""
 BATCH_S, TEXT_S = 60.0, 5.0
@@ -59,6 +61,7 @@ class Client:
         import httpx
 
         self.url = url
+        self._kept = False
         local = is_loopback(url)
         # Certificates take a tenth of a second to read, and plain http needs none.
         self._http = httpx.Client(
@@ -117,7 +120,8 @@ class Client:
 
         timeout = httpx.Timeout(deadline.read_s, connect=min(CONNECT_S, deadline.read_s))
         try:
-            with self._http.stream(method, self.url + path, content=body, timeout=timeout) as reply:
+            request = self._http.build_request(method, self.url + path, content=body, timeout=timeout)
+            with self._sent(request) as reply:
                 if reply.status_code != 200:
                     said, _ = _collected(reply, MOST_ERROR_BYTES, deadline)
                     raise of_status(reply.status_code, said, path=path, location=reply.headers.get("location", ""))
@@ -126,6 +130,20 @@ class Client:
             raise self._trouble(error, deadline) from error
         except (httpx.InvalidURL, UnicodeError) as error:  # only the look-up of a name can tell
             raise Trouble(Kind.CONNECT, f"cannot be reached: {excerpt(str(error))}") from error
+
+    def _sent(self, request: httpx.Request) -> AbstractContextManager[httpx.Response]:
+        """The beginning of an answer. Where the server closed the kept connection just then, a new one is asked."""
+        import httpx
+
+        kept, self._kept, began = self._kept, False, time.monotonic()
+        try:
+            reply = self._http.send(request, stream=True)
+        except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
+            if not kept or time.monotonic() - began > CLOSING_S:
+                raise
+            reply = self._http.send(request, stream=True)
+        self._kept = True
+        return closing(reply)
 
     def _trouble(self, error: httpx.HTTPError, deadline: Deadline) -> Trouble:
         import httpx
