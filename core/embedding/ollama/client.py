@@ -128,8 +128,8 @@ class Client:
                 yield reply
         except httpx.HTTPError as error:
             raise self._trouble(error, deadline) from error
-        except (httpx.InvalidURL, UnicodeError) as error:  # only the look-up of a name can tell
-            raise Trouble(Kind.CONNECT, f"cannot be reached: {excerpt(str(error))}") from error
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise Trouble(Kind.CONNECT, "cannot be reached: no host can have such a name") from error
 
     def _sent(self, request: httpx.Request) -> AbstractContextManager[httpx.Response]:
         """The beginning of an answer. Where the server closed the kept connection just then, a new one is asked."""
