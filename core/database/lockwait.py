@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from psycopg import sql
@@ -9,7 +10,7 @@ from psycopg import sql
 from ..errors import DatabaseError
 from .connection import Connection
 from .table import TableName
-from .watched import run_watched
+from .watched import TICK_S, run_watched
 from .watcher import Watcher
 
 
@@ -40,10 +41,20 @@ class LockWait:
             self._blocker = who
             self._say(f"waits for {who}")
 
+    def pause(self, seconds: float) -> None:
+        """Lets a time pass before the next try, and says so all the while: it is no hang."""
+        end_s = time.monotonic() + seconds
+        while (left_s := end_s - time.monotonic()) > 0:
+            self._say(f"waits for {self._holder}, and tries again in {left_s:.1f} s")
+            time.sleep(min(TICK_S, left_s))
+
+    @property
+    def _holder(self) -> str:
+        return self._blocker or "a session that has just ended"
+
     def refusal(self, waited: str) -> DatabaseError:
         """The sentence for a wait that was in vain; `waited` says how long."""
-        who = self._blocker or "a session that has just ended"
         return DatabaseError(
-            f"The table {self._table} is locked by {who}, and the load waited {waited}",
+            f"The table {self._table} is locked by {self._holder}, and the load waited {waited}",
             hint="Let that session end its transaction, or end it with pg_terminate_backend, and try again",
         )

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import time
 
 import psycopg
 from psycopg import sql
@@ -237,7 +236,7 @@ class Swap:
                 if attempt == ATTEMPTS:
                     waited = f"{ATTEMPTS} times {self._lock_timeout_ms / 1000:g} s to put the new one in its place"
                     raise self._waits.refusal(waited) from error
-            time.sleep(attempt * _PAUSE_S)
+            self._waits.pause(attempt * _PAUSE_S)
 
     def _exchange(self, marker: Marker) -> None:
         """All that is done with the lock held: changes of the catalogue alone."""
