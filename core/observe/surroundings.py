@@ -23,6 +23,9 @@ from .servers import Server
 
 _READS = (WaitKind.PIPE_READ, WaitKind.POLL)
 _NUMBER = re.compile(rb"(?<![0-9.])[0-9]{1,9}(?![0-9.])")
+_TELLS = re.compile(
+    rb"FD|PIPE|SOCK|HANDLE|CHANNEL|NOTIFY|LISTEN|DESCRIPTOR|INPUT|OUTPUT|STD|READ|WRITE|EVENT", re.IGNORECASE
+)
 _SHARED_MEMORY = "/dev/shm"
 
 
@@ -105,13 +108,21 @@ def numbers(text: bytes) -> frozenset[int]:
     return frozenset(int(number) for number in _NUMBER.findall(text))
 
 
+def numbers_of_variables(environment: bytes) -> frozenset[int]:
+    """The same of an environment. A variable that is only a number, as SHLVL, counts something, unless its name says
+    that it tells a descriptor."""
+    variables = (text.partition(b"=") for text in environment.split(b"\0"))
+    told = (value for name, _, value in variables if not value.strip().isdigit() or _TELLS.search(name))
+    return frozenset().union(*map(numbers, told))
+
+
 def _told(first: TreeSnapshot) -> Iterable[tuple[int, frozenset[int]]]:
     """Without those whose environment may not be read."""
     inside = {process.pid for process in first.processes}
     writers = {pid for wait in first.waits.values() if wait.kind in _READS for pid in wait.pids}
     for pid in sorted(writers & inside):
         if text := read(f"/proc/{pid}/environ"):
-            yield pid, numbers(text)
+            yield pid, numbers_of_variables(text)
 
 
 def _room(pid: int, path: str) -> Room | None:

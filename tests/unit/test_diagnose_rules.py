@@ -27,7 +27,7 @@ from cvdebug.core.model import (
     WaitKind,
 )
 from cvdebug.core.observe import proc
-from cvdebug.core.observe.surroundings import numbers
+from cvdebug.core.observe.surroundings import numbers, numbers_of_variables
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -348,3 +348,10 @@ def test_nothing_merges_into_nothing() -> None:
 
 def test_a_version_names_no_descriptor() -> None:
     assert numbers(b"A=8.4.2\0B=7\0PATH=/usr/lib/python3.11:/dev/fd/5\0--fd=12") == {7, 5, 12}
+
+
+def test_a_variable_that_counts_tells_no_descriptor() -> None:
+    environment = (
+        b"SHLVL=3\0PYTEST_XDIST_WORKER_COUNT=4\0NODE_CHANNEL_FD=5\0MAKEFLAGS= -j --jobserver-auth=6,7\0X=/dev/fd/8"
+    )
+    assert numbers_of_variables(environment) == {5, 6, 7, 8}
