@@ -127,8 +127,10 @@ def checked(key: str, value: Any, *, where: str, lax: bool = False) -> Any:
 
 
 def _shown(key: str, value: Any) -> str:
-    """A value as an error may repeat it: a DSN may hold a password."""
-    return "that" if key == "dsn" and value else repr(value)
+    """A value as an error may repeat it, in the way of TOML: a DSN may hold a password."""
+    if key == "dsn" and value:
+        return "that"
+    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def _choices(hint: Any) -> tuple[str, ...]:
