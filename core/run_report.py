@@ -17,10 +17,13 @@ _MARKS = {"done": "done", "kept": "kept from before", "running": "running", "wai
 
 def markdown(state: RunState, *, command: str) -> str:
     """The whole report. `command` is what was run to have it; its secrets are hidden."""
-    lines = [*_headline(state, command), *_outcome(state), *_phases(state), *_verdicts(state), *_tree(state)]
-    lines += [*fenced_section("## Stacks, innermost frame first", stacks(state) or ["none were read"])]
-    if state.graph is not None:
-        lines += graph(state.graph)
+    lines = [*_headline(state, command), *_outcome(state), *_phases(state), *_verdicts(state)]
+    if state.hung is not None:
+        lines += ["What follows is from the moment when the fix began.", ""]
+    seen = state.hung or state
+    lines += [*_tree(seen), *fenced_section("## Stacks, innermost frame first", stacks(state) or ["none were read"])]
+    if seen.graph is not None:
+        lines += graph(seen.graph)
     lines += fenced_section("## Versions", [f"{name} {version}" for name, version in state.versions.items()])
     if state.not_seen:
         lines += fenced_section("## What was not seen", list(state.not_seen))
@@ -28,8 +31,9 @@ def markdown(state: RunState, *, command: str) -> str:
 
 
 def stacks(state: RunState) -> list[str]:
-    """Every stack that was read, as plain lines, with when it was read."""
+    """Every stack that was read, as plain lines, with when it was read; of a run that was fixed, those of its hang."""
     lines: list[str] = []
+    state = state.hung or state
     for tid, read in state.stacks.items():
         how = "native" if read.native else "without stopping it"
         how = f"written by the process itself ({read.trouble.rstrip('.')})" if read.trouble else how
@@ -74,6 +78,8 @@ def _outcome(state: RunState) -> Iterator[str]:
     if state.fix_started is not None:
         kept = f"{state.vectors_kept:,} vectors kept, {state.vectors_computed:,} computed anew"
         lines.append(f"fixed by {state.fix_started.strategy}: {kept}")
+    if state.hung is not None and state.hung.parallelism != state.parallelism:
+        lines.append(f"it hung with TOKENIZERS_PARALLELISM {state.hung.parallelism}")
     if state.finished is not None:
         end = state.finished
         lines.append(f"end: {end.outcome}, exit code {end.exit_code}, after {end.elapsed_s:.1f} s")

@@ -86,6 +86,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     proposals: dict[Strategy, ev.FixPlanned] = {}
     refusals: dict[Strategy, ev.FixRefused] = {}
     fix_started: ev.FixStarted | None = None
+    hung: RunState | None = None  # all of this, as it was when the fix began
 
     @property
     def phase(self) -> Phase | None:
@@ -305,7 +306,8 @@ def _(event: ev.FixRefused, state: RunState) -> RunState:
 
 @_fold.register
 def _(event: ev.FixStarted, state: RunState) -> RunState:
-    return _with(state, status="fixing", fix_started=event, stuck=None, proposals={}, refusals={})
+    hung = _with(state, hung=None)
+    return _with(state, status="fixing", fix_started=event, hung=hung, stuck=None, proposals={}, refusals={})
 
 
 @_fold.register

@@ -47,7 +47,6 @@ class Bridge:
         self.history = History()
         self.log = LogBook()
         self.recording = Recording()
-        self.hung: RunState | None = None  # the run as it was when a fix began
         self.over = False
         self._open = open_
         self._post = post
@@ -100,8 +99,6 @@ class Bridge:
         while self._queue and time.monotonic() < end_s:
             event = self._queue.popleft()
             news.append(event)
-            if isinstance(event, ev.FixStarted):
-                self.hung = self.state
             self.state = fold(self.state, event)
             self.history.take(event, self.state)
             self.log.take(event, self.state)

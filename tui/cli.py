@@ -18,14 +18,16 @@ from .commands.outcome import carry_out
 from .groups import GROUPS
 
 WELCOME = """\
-cvdebug runs an embedding-and-store pipeline over CVs in front of you, and shows why it hangs.
+cvdebug runs an embedding-and-store pipeline over CVs (people's résumés) in
+front of you, and shows why it hangs.
 
-  cvdebug run                          the whole pipeline, full screen, on embedded defaults: ends well
-  cvdebug run --parallelism on         the real fork deadlock of HuggingFace tokenizers, proven
-  cvdebug run --parallelism on --fix   the same, and finished without embedding anything twice
-  cvdebug attach PID                   why any Python program hangs; cvdebug watch -- COMMAND runs one
+  cvdebug run                          the whole pipeline, which ends well
+  cvdebug run --parallelism on         a real fork deadlock, proven
+  cvdebug run --parallelism on --fix   the same, finished; nothing is lost
+  cvdebug attach PID                   why any Python program hangs
+  cvdebug watch -- COMMAND             runs a program and says when it hangs
 
-More: cvdebug --help, cvdebug scenarios, cvdebug search "python developer".
+More: cvdebug --help, cvdebug scenarios, cvdebug doctor.
 """
 
 app = typer.Typer(

@@ -56,7 +56,7 @@ class Doing:
         """Says at once, whatever is in sight, what a person should not miss."""
         self._telling.hear(event)
         over = isinstance(event, ev.RunFinished) and event.outcome == "completed" and self._telling.is_news(event)
-        if over and self._app.bridge.hung is not None and self._app.screen is self._app.main:
+        if over and self._state.hung is not None and self._app.screen is self._app.main:
             self.do_summary()
 
     def do_quit(self) -> None:
@@ -72,7 +72,7 @@ class Doing:
     def do_summary(self) -> None:
         from .screens.summary import SummaryScreen
 
-        self._open(SummaryScreen(self._app.bridge.hung, self._state))
+        self._open(SummaryScreen(self._state.hung, self._state))
 
     def do_toggle(self) -> None:
         self.turn_toggle()

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 from ..core import events as ev
 from ..core.exits import ended
+from ..core.model import Certainty
 from ..core.state import RunState
 
 MAX_LINES = 10_000
@@ -81,11 +82,17 @@ def said(event: ev.Event, state: RunState) -> Iterator[tuple[Tone, str]]:
             tone = "warning" if trouble else "info"
             yield tone, printed(f"{event.signal}{trouble or f' sent to PID {event.pid}'}")
         case ev.VerdictWithdrawn():
-            yield "info", f"No longer true: {printed(event.slug)}"
+            if _was_hang(event.slug, state):  # that something is no hang any more is said by what comes instead
+                yield "info", f"No longer true: {printed(event.slug)}"
         case ev.Unstuck():
             yield "good", "It moves again."
         case _:
             yield from ((_tone(event), printed(text)) for text in _reported(event, state))
+
+
+def _was_hang(slug: str, state: RunState) -> bool:
+    verdict = state.withdrawn.get(slug)
+    return verdict is None or verdict.certainty is not Certainty.NOT_HUNG
 
 
 def printed(text: str) -> str:

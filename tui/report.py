@@ -218,8 +218,8 @@ def summary(state: RunState) -> Iterator[Line]:
         found = state.verified
         norms = f"norms {found.norm_min:.4f} to {found.norm_max:.4f}"
         yield indented(f"table    {found.table}: {found.rows:,} rows, {found.tokens:,} tokens, {norms}")
-    computed = f"{state.vectors_kept:,} vectors kept, {state.vectors_computed:,} computed"
-    yield indented(f"vectors  {computed}" + (" anew" if state.vectors_kept else ""))
+    kept = f"{state.vectors_kept:,} kept from before, " if state.vectors_kept else ""
+    yield indented(f"vectors  {kept}{state.vectors_computed:,} computed")
     if state.tokenized is not None and state.tokenized.elapsed_s:
         speed = rate(state.tokenized.tokens / state.tokenized.elapsed_s).replace("/s", " tokens/s")
         yield indented(f"tokenize {speed} with TOKENIZERS_PARALLELISM {state.tokenized.parallelism}")

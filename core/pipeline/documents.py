@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from io import BufferedReader
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -27,7 +28,7 @@ from .document import Document, Skipped, Unusable
 from .extraction import Extraction
 from .formats.text import plain
 
-__all__ = ["MAX_BYTES", "Document", "Skipped", "count", "generated", "read"]
+__all__ = ["MAX_BYTES", "Document", "Skipped", "Survey", "generated", "read", "survey"]
 
 MAX_BYTES = 32 << 20
 """Largest file, or line of a .jsonl file, that is read."""
@@ -59,18 +60,27 @@ def read(path: Path) -> Iterator[Document | Skipped]:
     """
     if _is_folder(path):
         with Extraction() as extraction:
-            for item in _candidates(path):
+            for item in _candidates(path, Counter()):
                 yield item if isinstance(item, Skipped) else _document(item, _source(item, path), extraction)
     else:
         yield from _objects(path)
 
 
-def count(path: Path) -> int:
-    """How many items `read` will yield, without reading the documents of a folder. Raises as `read` does."""
+class Survey(NamedTuple):
+    """`items`: how many `read` will yield. `others`: files that are no documents, by suffix, the commonest first."""
+
+    items: int
+    others: tuple[tuple[str, int], ...] = ()
+
+
+def survey(path: Path) -> Survey:
+    """What there is, without reading the documents of a folder. Raises as `read` does."""
     if _is_folder(path):
-        return sum(1 for _ in _candidates(path))
+        others: Counter[str] = Counter()
+        items = sum(1 for _ in _candidates(path, others))
+        return Survey(items, tuple((_printable(suffix), number) for suffix, number in others.most_common()))
     with _open_jsonl(path) as file:
-        return sum(1 for _ in _lines(file))
+        return Survey(sum(1 for _ in _lines(file)))
 
 
 def _is_folder(path: Path) -> bool:
@@ -97,10 +107,10 @@ def _is_folder(path: Path) -> bool:
 # --- a folder ---------------------------------------------------------------------------------------------
 
 
-def _candidates(folder: Path) -> Iterator[Path | Skipped]:
-    """Files by suffix below `folder`, sorted, with an explicit stack: trees may be deeper than Python's own."""
+def _candidates(folder: Path, others: Counter[str]) -> Iterator[Path | Skipped]:
+    """Files by suffix below `folder`, sorted, with an explicit stack: trees may be deeper than Python's own. Counts the
+    suffixes of the others."""
     found = 0
-    others: Counter[str] = Counter()
     stack = _entries(folder, top=folder)
     while stack:
         entry = stack.pop()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 BATCH_DOCUMENTS = 64
 BATCH_BYTES = 1 << 19  # about 130,000 tokens: some 13 MB of encodings
+OTHERS_NAMED = 5
 SKIPPED_NAMED = 10_000  # beyond that skipped inputs are only counted
 
 
@@ -41,8 +42,10 @@ def load(spool: Content, settings: Settings, emitter: Emitter) -> None:
             emitter.emit(FilesSkipped(number=left_out))
         emitter.emit(PhaseFinished(phase=Phase.LOAD, done=done, total=done, detail=_loaded(done, left_out), kept=True))
         return
-    total = documents.count(Path(settings.input)) if settings.input is not None else settings.cvs
-    emitter.emit(PhaseStarted(phase=Phase.LOAD, total=total, unit="documents", detail=_origin(settings)))
+    there = documents.Survey(settings.cvs) if settings.input is None else documents.survey(Path(settings.input))
+    emitter.emit(PhaseStarted(phase=Phase.LOAD, total=there.items, unit="documents", detail=_origin(settings)))
+    if there.others:
+        emitter.emit(Log(text=_left_out(there.others), level="warning"))
     spool.start_documents()
     loaded, kinds = _copy(_read(settings), spool, emitter)
     skipped = sum(kinds.values())
@@ -89,6 +92,14 @@ def _copy(
 def _loaded(loaded: int, skipped: int, kinds: Counter[str] | None = None) -> str:
     why = f": {_counted(kinds)}" if kinds else ""
     return f"{loaded:,} documents" + (f", {skipped:,} skipped{why}" if skipped else "")
+
+
+def _left_out(others: Sequence[tuple[str, int]]) -> str:
+    """A sentence about files that are no documents, or none that can be read."""
+    most = ", ".join(f"{number:,} x {suffix}" for suffix, number in others[:OTHERS_NAMED])
+    number = sum(number for _, number in others)
+    files = "1 file is" if number == 1 else f"{number:,} files are"
+    return f"{files} of a kind that is not read, and left out: {most}{', …' if len(others) > OTHERS_NAMED else ''}"
 
 
 def _counted(kinds: Counter[str]) -> str:

@@ -173,6 +173,7 @@ def test_the_welcome_names_three_commands(command: Command) -> None:
     result = command.run()
     assert result.code == 0
     assert len(result.out.splitlines()) <= 10
+    assert max(map(len, result.out.splitlines())) < 80
     assert result.out.count("  cvdebug run") == 3
 
 

@@ -83,3 +83,5 @@ def test_the_report_of_a_fixed_run_tells_what_it_hung_on() -> None:
     report = markdown(folded(recorded("deadlock-and-fix")), command="cvdebug run")
     assert "## Verdict: rayon-fork-deadlock, proven; it was so, and is over" in report
     assert "fixed by serial" in report
+    assert "it hung with TOKENIZERS_PARALLELISM on" in report
+    assert "LockLatch" in report.partition("## Stacks, innermost frame first")[2]

@@ -12,7 +12,7 @@ import pytest
 from cvdebug.core.errors import InputError
 from cvdebug.core.pipeline import documents
 from cvdebug.core.pipeline.document import Unusable
-from cvdebug.core.pipeline.documents import Document, Skipped, count, read
+from cvdebug.core.pipeline.documents import Document, Skipped, read, survey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -46,7 +46,7 @@ def test_a_folder_is_read_recursively_in_order_and_as_it_stands(folder: Path) ->
         Document("b/deep/x.TXT", "deep"),
         Document("c.txt", "c"),
     ]
-    assert count(folder) == 3
+    assert survey(folder).items == 3
 
 
 def test_what_cannot_be_used_is_named_and_reading_goes_on(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_what_cannot_be_used_is_named_and_reading_goes_on(tmp_path: Path) -> Non
         large.truncate(documents.MAX_BYTES + 1)
     assert [item for item in read(tmp_path) if isinstance(item, Document)] == [Document("good.txt", "good")]
     reasons = _reasons(tmp_path)
-    assert count(tmp_path) == 1 + len(reasons)
+    assert survey(tmp_path).items == 1 + len(reasons)
     assert reasons.pop("dangling.txt").startswith("cannot be read: No such file")
     assert reasons.pop("loop.txt").startswith("cannot be read: Too many levels")
     assert reasons == {
@@ -95,7 +95,7 @@ def test_files_and_folders_without_permission_are_skipped(folder: Path) -> None:
         }
         folder.chmod(0)
         with pytest.raises(InputError, match="Permission denied"):
-            count(folder)
+            survey(folder)
     finally:
         folder.chmod(stat.S_IRWXU)
         (folder / "b").chmod(stat.S_IRWXU)
@@ -117,7 +117,7 @@ def test_a_tree_deeper_than_python_can_recurse(tmp_path: Path) -> None:
     os.close(os.open("x.txt", os.O_CREAT | os.O_WRONLY, dir_fd=here))
     os.close(here)
     try:
-        assert count(tmp_path) == 1
+        assert survey(tmp_path).items == 1
     finally:  # pytest's own removal recurses
         subprocess.run(["rm", "-rf", tmp_path / "d"], check=True, timeout=60)
 
@@ -129,7 +129,7 @@ def test_a_tree_deeper_than_python_can_recurse(tmp_path: Path) -> None:
 def test_a_folder_with_nothing_to_read_says_what_is_there(tmp_path: Path, content: dict[str, str], said: str) -> None:
     for name, text in content.items():
         (tmp_path / name).write_text(text)
-    for use in (count, lambda path: list(read(path))):
+    for use in (survey, lambda path: list(read(path))):
         with pytest.raises(InputError, match=said) as caught:
             use(tmp_path)
         assert caught.value.hint
@@ -142,9 +142,9 @@ def test_paths_that_are_neither_folder_nor_jsonl(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=said):
             next(read(tmp_path / name))
     with pytest.raises(InputError, match="cannot be read"):
-        count(Path("a\0b"))
+        survey(Path("a\0b"))
     with pytest.raises(InputError, match="cannot be read"):
-        count(Path("a" * 5_000))
+        survey(Path("a" * 5_000))
 
 
 def test_a_jsonl_file_with_every_kind_of_bad_line(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_a_jsonl_file_with_every_kind_of_bad_line(tmp_path: Path) -> None:
         Document("two", "Zoë"),
     ]
     reasons = _reasons(path)
-    assert count(path) == 2 + len(reasons)
+    assert survey(path).items == 2 + len(reasons)
     expected = {
         4: "not JSON",
         5: "not an object with the strings id and text",
@@ -194,7 +194,7 @@ def test_a_jsonl_file_with_every_kind_of_bad_line(tmp_path: Path) -> None:
 def test_a_jsonl_file_in_utf_16_is_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "cvs.jsonl"
     path.write_bytes('{"id": "a", "text": "b"}'.encode("utf-16"))
-    for use in (count, lambda path: list(read(path))):
+    for use in (survey, lambda path: list(read(path))):
         with pytest.raises(InputError, match=r"is in UTF-16.*iconv"):
             use(path)
 
@@ -205,7 +205,7 @@ def test_an_endless_line_is_skipped_without_being_kept(tmp_path: Path, monkeypat
     for padding in (1 << 10, 5 << 10, (1 << 11) - len(line) + 2):
         path = _jsonl(tmp_path / "l.jsonl", line + " " * padding, line)
         assert [type(item) for item in read(path)] == [Skipped, Document]
-        assert count(path) == 2
+        assert survey(path).items == 2
 
 
 @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
