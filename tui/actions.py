@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from ..core.model import Certainty
+from ..core.state import RunState
 from .scene import Scene
 
 FOOTER_KEYS = 8
@@ -52,7 +54,15 @@ def _lives(scene: Scene) -> bool:
 
 def can_fix(scene: Scene) -> bool:
     """Whether there is a hang that something can be done about from here."""
-    return _hung(scene) and _lives(scene)
+    return _hung(scene) and _lives(scene) and (not scene.followed or _can_release(scene.state))
+
+
+def _can_release(state: RunState) -> bool:
+    """Whether a process of somebody else's tree could be given up: a dead one that a proof names, and not its root."""
+    root = state.attached.pid if state.attached else 0
+    proven = (verdict for verdict in state.verdicts.values() if verdict.certainty == Certainty.PROVEN)
+    named = {culprit.pid for verdict in proven for culprit in verdict.culprits} - {root}
+    return any(pid in named and process.dead for pid, process in state.processes.items())
 
 
 def _of_process(rank: int) -> Rank:

@@ -6,10 +6,12 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import msgspec
 import pytest
 from cvdebug.core import events as ev
 from cvdebug.core.commands import Cancel
 from cvdebug.core.errors import UsageError
+from cvdebug.core.model import Culprit
 from cvdebug.tui.bridge import Open
 from cvdebug.tui.opening import Opening
 from cvdebug.tui.scene import Kind
@@ -217,3 +219,17 @@ async def test_quitting_while_the_old_run_ends_begins_no_other() -> None:
         await show.pilot.press("q")
         slow.let_go.set()
     assert len(slow.opened) == 1
+
+
+@pytest.mark.parametrize(("culprit", "offered"), [(4101, True), (4100, False)], ids=["a worker", "the root"])
+async def test_of_a_foreign_tree_only_what_is_not_its_root_can_be_given_up(culprit: int, offered: bool) -> None:
+    said = events.verdict()
+    said = msgspec.structs.replace(said, culprits=(Culprit(pid=culprit, tid=culprit, role=""),))
+    followed = [ev.Attached(pid=4100, command=("app",), versions={}), events.tree(dead=True), said]
+    async with stage(events.stamped([*followed, ev.Stuck(phase=None, dead=(culprit,))]), size="wide") as show:
+        show.source.kind = "tree"
+        await show.tick()
+        assert "proven deadlock" in show.lines[0]
+        assert ("f fixes it" in show.text) == offered
+        await show.press("f")
+        assert ("No process of this program can be ended" in notes(show)) != offered

@@ -212,9 +212,12 @@ async def test_a_program_of_somebody_else_gets_a_warning_and_no_price() -> None:
     command = ("python", "[/b]app.py")
     start = events.stamped([
         ev.Attached(pid=77, command=command, versions={}),
-        ev.TreeSampled(key=True, processes=(ProcessSeen(pid=77, ppid=1, start_ticks=5, command=command),)),
+        ev.TreeSampled(key=True, processes=(
+            ProcessSeen(pid=77, ppid=1, start_ticks=5, command=command),
+            ProcessSeen(pid=events.WORKER_1, ppid=77, start_ticks=6, command=command, dead=True),
+        )),
         events.verdict(),
-        ev.Stuck(phase=None, dead=(78,)),
+        ev.Stuck(phase=None, dead=(events.WORKER_1,)),
     ])  # fmt: skip
     async with stage(start, size="narrow") as show:
         await show.press("f")

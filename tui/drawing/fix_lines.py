@@ -40,6 +40,10 @@ def nothing_to_fix(state: RunState) -> str:
         return f"The run has ended, so there is no hang to fix.{resume}"
     if state.status == "fixing":
         return "A fix runs already: watch the phases."
+    if state.attached is not None and state.stuck is not None:
+        return (
+            "No process of this program can be ended so that the others go on: e says what to change in it, k ends it."
+        )
     if state.attached is not None:
         return "Nothing hangs here, so there is nothing to fix. d reads the stacks of the selected process."
     return (
