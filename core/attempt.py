@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S = 0.2
 # When the subject has just fallen silent, which may be the beginning of a hang: from when to when, and how often.
-QUIET_S, CLOSELY_S, LOOK_CLOSELY_EVERY_S = 0.08, 1.0, 0.04
+QUIET_S, CLOSELY_S, LOOK_CLOSELY_EVERY_S = 0.12, 1.0, 0.04
 # The part of one core that proofs may take: more than elsewhere, as a verdict is wanted at once.
 PACE = 0.04
 LOOK_PACE = 0.04
