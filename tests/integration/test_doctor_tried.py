@@ -129,7 +129,7 @@ def bare_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_no_py_spy(bare_path: Path) -> None:
     with pytest.raises(ObserveError, match="there is no py-spy") as caught:
         tracing.py_spy(Machine())
-    assert "pip install py-spy" in caught.value.hint
+    assert "pip install --force-reinstall py-spy" in caught.value.hint
 
 
 def test_a_py_spy_that_gives_no_answer(bare_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

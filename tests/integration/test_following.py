@@ -232,14 +232,15 @@ def test_a_commands_output_and_exit_code_are_ours() -> None:
     assert (finished.exit_code, "SIGUSR1" in finished.what) == (128 + signal.SIGUSR1, True)
 
 
-def test_what_cannot_be_run_gives_the_code_of_a_shell(tmp_path: Path) -> None:
+def test_what_cannot_be_run_is_refused_with_the_code_of_a_shell(tmp_path: Path) -> None:
     script = tmp_path / "script"
     script.write_text("echo no first line says who reads this")
     script.chmod(0o755)
     for command, code in ((str(script), 126), (str(tmp_path / "nothing"), 127), ("no-such-command-anywhere", 127)):
-        with captured(command) as seen:
-            assert seen.end().exit_code == code
-        assert any(event.text.startswith(f"{command}: ") for event in seen.heard if isinstance(event, ev.Log))
+        with pytest.raises(NotStarted) as refused, captured(command):
+            pass
+        assert refused.value.code == code
+        assert command in str(refused.value)
 
 
 @pytest.mark.parametrize(
