@@ -22,7 +22,7 @@ from .peers import Connection
 from .servers import Server
 
 _READS = (WaitKind.PIPE_READ, WaitKind.POLL)
-_NUMBER = re.compile(rb"(?<![0-9.])[0-9]{1,9}(?![0-9.])")
+_NUMBER = re.compile(rb"(?:(?<![0-9A-Za-z.])|(?<=[fF][dD]))[0-9]{1,9}(?![0-9A-Za-z.])")
 _TELLS = re.compile(
     rb"FD|PIPE|SOCK|HANDLE|CHANNEL|NOTIFY|LISTEN|DESCRIPTOR|INPUT|OUTPUT|STD|READ|WRITE|EVENT", re.IGNORECASE
 )
@@ -104,7 +104,7 @@ class Survey:
 
 
 def numbers(text: bytes) -> frozenset[int]:
-    """The numbers in a text that may be descriptors: not those of a version, as in 8.4.2."""
+    """The numbers in a text that may be descriptors: not those of a version, as in 8.4.2, or within a word."""
     return frozenset(int(number) for number in _NUMBER.findall(text))
 
 

@@ -155,7 +155,8 @@ def test_a_parent_may_own_the_lock_that_its_child_waits_for(tmp_path: Path) -> N
     with running("lock_files.py", "posix", str(tmp_path / "file.lock")) as program:
         verdict = judged(program, "file-lock-held", Certainty.LIKELY)
         assert [culprit.pid for culprit in verdict.culprits] == list(program.workers)
-        assert any(f"waits for PID {program.workers[0]} in turn" in line for line in verdict.evidence)
+        turn = f"waits for PID {program.workers[0]} in turn"  # the parent says ready before it waits
+        assert until(lambda: turn in "\n".join(judged(program, "file-lock-held", Certainty.LIKELY).evidence))
         assert not verdict.fixes[0].command
 
 

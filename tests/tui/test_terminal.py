@@ -295,7 +295,7 @@ def test_a_server_that_does_not_end_is_said_and_need_not_be_waited_for(command: 
             assert raw.ended(3.0) == 130
         finally:
             os.kill(postmaster, signal.SIGCONT)
-        assert until(lambda: not file.exists(), 10.0)
+        assert until(lambda: not file.exists(), 30.0)
 
 
 @pytest.mark.slow

@@ -346,8 +346,8 @@ def test_nothing_merges_into_nothing() -> None:
     assert merge([]) == []
 
 
-def test_a_version_names_no_descriptor() -> None:
-    assert numbers(b"A=8.4.2\0B=7\0PATH=/usr/lib/python3.11:/dev/fd/5\0--fd=12") == {7, 5, 12}
+def test_a_version_or_a_word_names_no_descriptor() -> None:
+    assert numbers(b"A=8.4.2\0B=7\0PATH=/usr/lib/python3.11:/dev/fd/5\0--fd=12\0ID=5628e6ea4ea0\0fd9") == {7, 5, 12, 9}
 
 
 def test_a_variable_that_counts_tells_no_descriptor() -> None:
