@@ -14,10 +14,12 @@ from tests.programs import Program, until
 
 
 def judged(program: Program, slug: str, certainty: Certainty, *, options: Options = Options()) -> Verdict:  # noqa: B008
-    """The verdict of this slug, once a look gives it as its first; a later look must say the same.
+    """The verdict of this slug, once a look gives it as its first and is that sure; a later look must say the same.
 
-    `ready` is said before a program gets stuck, so that the first looks may say something else, but no other hang.
+    `ready` is said before a program gets stuck, so that the first looks may say something else, but no other hang, and
+    may be less sure, but never surer.
     """
+    order = list(Certainty)  # the strongest first
 
     def look() -> Verdict | None:
         finding = investigate(program.pid, options)
@@ -25,12 +27,14 @@ def judged(program: Program, slug: str, certainty: Certainty, *, options: Option
         if any(culprit.pid in finding.case.no_stacks for culprit in verdict.culprits):
             return None  # on a busy machine py-spy may miss a moment; what it did not read cannot be named
         assert verdict.slug == slug or not is_hang(verdict), (verdict.slug, verdict.evidence)
-        return verdict if verdict.slug == slug else None
+        if verdict.slug != slug:
+            return None
+        assert order.index(verdict.certainty) >= order.index(certainty), (verdict.certainty, verdict.evidence)
+        return verdict if verdict.certainty is certainty else None
 
     found, again = until(look, deadline_s=30), until(look, deadline_s=10)
     assert found is not None
     assert again is not None
-    assert found.certainty is again.certainty is certainty
     assert set(found.culprits) <= set(again.culprits)  # others may have come to the same place since
     return found
 
