@@ -17,7 +17,7 @@ import pytest
 from cvdebug.core.diagnose.investigate import investigate
 from cvdebug.core.diagnose.judge import is_hang
 from cvdebug.core.diagnose.rules import remote_no_reply
-from cvdebug.core.model import Certainty
+from cvdebug.core.model import Certainty, Verdict
 from cvdebug.core.observe import tree
 
 from tests.classes import judged, never_a_hang
@@ -153,10 +153,16 @@ def test_the_owner_of_a_lock_on_a_file_is_named(tmp_path: Path, holder: str, wai
 @slow
 def test_a_parent_may_own_the_lock_that_its_child_waits_for(tmp_path: Path) -> None:
     with running("lock_files.py", "posix", str(tmp_path / "file.lock")) as program:
-        verdict = judged(program, "file-lock-held", Certainty.LIKELY)
+        turn = f"waits for PID {program.workers[0]} in turn"
+
+        def circle() -> Verdict | None:
+            """The parent says ready before it waits."""
+            verdict = judged(program, "file-lock-held", Certainty.LIKELY)
+            return verdict if any(turn in line for line in verdict.evidence) else None
+
+        verdict = until(circle)
+        assert verdict is not None
         assert [culprit.pid for culprit in verdict.culprits] == list(program.workers)
-        turn = f"waits for PID {program.workers[0]} in turn"  # the parent says ready before it waits
-        assert until(lambda: turn in "\n".join(judged(program, "file-lock-held", Certainty.LIKELY).evidence))
         assert not verdict.fixes[0].command
 
 
