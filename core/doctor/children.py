@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 _living: set[subprocess.Popen[str]] = set()
+_endings = 0
 _lock = threading.Lock()
 
 
@@ -44,13 +45,16 @@ def ask(arguments: Sequence[str], *, environment: Mapping[str, str], deadline_s:
 @contextlib.contextmanager
 def started(arguments: Sequence[str], *, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
     """A program with pipes for its input and output; it and what it started are ended at the end of the block."""
-    pipe = subprocess.PIPE
+    pipe, endings = subprocess.PIPE, _endings
     child = subprocess.Popen(
         list(arguments), stdin=pipe, stdout=pipe, stderr=pipe, env=dict(environment), start_new_session=True,
         text=True, encoding="utf-8", errors="replace",
     )  # fmt: skip
     with _lock:
         _living.add(child)
+        is_late = endings != _endings
+    if is_late:  # all were ended while it was being started
+        _kill(child)
     try:
         yield child
     finally:
@@ -61,7 +65,9 @@ def started(arguments: Sequence[str], *, environment: Mapping[str, str]) -> Iter
 
 def end_all() -> None:
     """Ends the children of checks that have not come back."""
+    global _endings
     with _lock:
+        _endings += 1
         left = list(_living)
     for child in left:
         _kill(child)
