@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from .errors import sentences
-from .events import FixPlanned
+from .events import FixPlanned, VerdictReached
 from .model import Certainty, Strategy, Verdict
 
 _NAMED = 8
 
 
-def releasable(root: int, dead: Iterable[int], verdicts: Sequence[Verdict]) -> tuple[int, ...]:
+def releasable(root: int, dead: Iterable[int], verdicts: Iterable[Verdict | VerdictReached]) -> tuple[int, ...]:
     """The processes, dead as a whole, that a proof names as the cause, without the root."""
-    proven = (verdict for verdict in verdicts if verdict.certainty is Certainty.PROVEN)
+    proven = (verdict for verdict in verdicts if verdict.certainty == Certainty.PROVEN)
     named = dict.fromkeys(culprit.pid for verdict in proven for culprit in verdict.culprits)
     whole = frozenset(dead)
     return tuple(pid for pid in named if pid in whole and pid != root)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from ..core.model import Certainty
+from ..core.release import releasable
 from ..core.state import RunState
 from .scene import Scene
 
@@ -58,11 +58,10 @@ def can_fix(scene: Scene) -> bool:
 
 
 def _can_release(state: RunState) -> bool:
-    """Whether a process of somebody else's tree could be given up: a dead one that a proof names, and not its root."""
+    """Whether a process of somebody else's tree could be given up."""
     root = state.attached.pid if state.attached else 0
-    proven = (verdict for verdict in state.verdicts.values() if verdict.certainty == Certainty.PROVEN)
-    named = {culprit.pid for verdict in proven for culprit in verdict.culprits} - {root}
-    return any(pid in named and process.dead for pid, process in state.processes.items())
+    dead = (pid for pid, process in state.processes.items() if process.dead)
+    return bool(releasable(root, dead, state.verdicts.values()))
 
 
 def _of_process(rank: int) -> Rank:
