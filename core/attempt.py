@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import select
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -52,12 +53,22 @@ _READ_BYTES = 1 << 16
 
 
 class Attempt:
-    """`exit_code` is None while anything of the tree lives; `stuck` says that it can never go on by itself."""
+    """`exit_code` is None while anything of the tree lives; `stuck` says that it can never go on by itself.
 
-    def __init__(self, spool: Spool, spec: SubjectSpec, publisher: Publisher) -> None:
+    A look may have to wait, for a server or a stopped process: it is done within `interruptible`.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        spec: SubjectSpec,
+        publisher: Publisher,
+        interruptible: Callable[[], AbstractContextManager[None]],
+    ) -> None:
         self.exit_code: int | None = None
         self.stuck = False
         self._publisher = publisher
+        self._interruptible = interruptible
         self._tail = Tail(spool.path / "output.log")
         with (spool.path / "output.log").open("ab") as output:
             self._tree = launch.start_subject(spec, output, keep_open=(spool.lock_fd,))
@@ -207,11 +218,12 @@ class Attempt:
         if state.phase not in WITH_DATABASE and now_s - self._heard_s >= ASK_SERVER_S:
             self._server.ask(self._heard_s)
         pauses = now_s - self._heard_s >= PAUSE_S or self._is_long_in_database
-        look = self._look = self._follower.look(
-            result_pending=state.result_pending,
-            thorough=pauses and not self._is_settled(now_s),
-            show=now_s >= self._settles_s and not self.proven,
-        )
+        with self._interruptible():
+            look = self._look = self._follower.look(
+                result_pending=state.result_pending,
+                thorough=pauses and not self._is_settled(now_s),
+                show=now_s >= self._settles_s and not self.proven,
+            )
         yield from (self._say(event) for event in self._sampler.take(look))
         sample = self._database.take(now_s, wanted=state.phase in WITH_DATABASE)
         if sample is not None:

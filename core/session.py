@@ -65,8 +65,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 class Session:
     """Runs one request. `events` may be iterated once; `send` and `cancel` may be called from any thread or signal.
 
-    While `interruptible`, the session may wait for a server: a signal handler that raises KeyboardInterrupt after
-    `cancel` ends that wait.
+    While `interruptible`, the session may wait for a server, or for a look to end: a signal handler that raises
+    KeyboardInterrupt after `cancel` ends that wait.
     """
 
     def __init__(self, request: Request) -> None:
@@ -126,7 +126,6 @@ class Session:
         spool = self._take_spool()
         yield self._publish(self._introduction(spool))
         with self._may_be_interrupted():
-            self._heed_cancel()
             orphans = self._backing.open(spool.manifest.run)
             if self._request.spool is None:
                 self._backing.bring_trouble(spool.manifest.run)
@@ -145,13 +144,14 @@ class Session:
     def _may_be_interrupted(self) -> Iterator[None]:
         self.interruptible = True
         try:
+            self._heed_cancel()
             yield
         finally:
             with self._interrupting:
                 self.interruptible = False
 
     def _heed_cancel(self) -> None:
-        """Raises KeyboardInterrupt when the end was asked for before there is a tree."""
+        """Raises KeyboardInterrupt when the end was asked for already."""
         if any(isinstance(command, Cancel) for command in self._commands):
             raise KeyboardInterrupt
 
@@ -199,7 +199,8 @@ class Session:
     def _attempt(self, spool: Spool, dsn: str, planner: Planner) -> Iterator[ev.Event]:
         """One subject, until it ends, the run is over, or a fix wants a new one."""
         self._renews = self._held = False
-        with Attempt(spool, self._spec(spool, dsn, self._strategy), self._publisher) as attempt:
+        spec = self._spec(spool, dsn, self._strategy)
+        with Attempt(spool, spec, self._publisher, self._may_be_interrupted) as attempt:
             while attempt.exit_code is None and self._finished is None and not self._renews:
                 yield from attempt.step(self._bell.fd)
                 yield from self._obey(_Now(attempt, spool, dsn, planner))
@@ -306,7 +307,8 @@ class Session:
         """Ends the database sessions that the subject waits for. Raises DatabaseError where that is not allowed."""
         assert self._backing is not None
         for blocker in now.attempt.blockers:
-            self._backing.end_session(now.spool.manifest.run, blocker.pid, blocker.application)
+            with self._may_be_interrupted():
+                self._backing.end_session(now.spool.manifest.run, blocker.pid, blocker.application)
 
     @property
     def _terms(self) -> Terms:

@@ -28,6 +28,8 @@ Open = Callable[[], Live]
 
 # So many events wait to be folded at most, and so often a source that waits for room looks.
 MOST_WAITING, ROOM_S = 5_000, 0.02
+# Whoever waits for the end of a source looks so often whether it is there.
+TURN_S = 0.1
 
 
 class Ended(Message):
@@ -80,8 +82,10 @@ class Bridge:
     def stop(self, deadline_s: float) -> bool:
         """Ends what the source started and waits for that; whether it is over."""
         self.cancel()
-        if self._thread.ident is not None:  # it was started
-            self._thread.join(deadline_s)
+        end_s = time.monotonic() + deadline_s
+        # In short turns: a signal that comes just before a wait begins is heard only after it.
+        while self._thread.is_alive() and (left_s := end_s - time.monotonic()) > 0:
+            self._thread.join(min(left_s, TURN_S))
         return not self._thread.is_alive()
 
     def hear(self, event: ev.Event) -> None:

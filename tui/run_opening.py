@@ -6,6 +6,7 @@ Nothing is started and nothing heavy imported before `open`.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,6 +25,14 @@ if TYPE_CHECKING:
     from ..core.spool import Spool
 
 OnHang = Literal["end", "fix", "hold"]
+
+# What libpq and the table's rules take without a doubt; anything else is looked at by them.
+PLAIN_DSN = re.compile(
+    r"(?:postgres(?:ql)?://(?:[\w.~-]+(?::[\w.~-]*)?@)?[\w.-]*(?::\d{1,5})?(?:/[\w-]*)?(?:\?host=(?:[\w./-]|%2F)+)?"
+    r"|(?:(?:host|port|dbname|user|password)=[\w./-]+ ?)+)?",
+    re.ASCII,
+)
+PLAIN_TABLE = re.compile(r"[a-z_][a-z0-9_]{0,62}\.[a-z_][a-z0-9_]{0,62}")
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,11 +147,12 @@ def _absolute(key: str, value: Any) -> Any:
 
 
 def check_words(resolved: Resolved) -> None:
-    """Raises UsageError for a table's name or a DSN that cannot be read; what nobody gave is not looked at."""
-    if "dsn" in resolved.origins or "table" in resolved.origins:
-        from ..core.backing import Backing
+    """Raises UsageError for a table's name or a DSN that cannot be read; what is plainly right is not looked at."""
+    settings = resolved.settings
+    if not (PLAIN_TABLE.fullmatch(settings.table) and PLAIN_DSN.fullmatch(settings.dsn or "")):
+        from ..core.backing import Backing  # the first frame waits for psycopg only where something looks odd
 
-        Backing(resolved.settings).check_words()
+        Backing(settings).check_words()
 
 
 def scenario_of(spool: Spool) -> scenarios.Scenario:

@@ -191,7 +191,7 @@ async def test_hostile_lines_are_drawn_and_nothing_of_them_reaches_the_terminal_
             view._search(words)
             for y in range(view.size.height):
                 strip = view.render_line(y)
-                assert cell_len(strip.text) == view.text_width
+                assert cell_len(strip.text) == view.size.width
                 assert not CONTROL.search(strip.text)
 
         drawn()

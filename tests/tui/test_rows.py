@@ -212,7 +212,6 @@ async def test_the_screen_is_not_laid_out_anew_when_there_is_more_to_scroll() ->
             rows.show_keys(range(count))
             await settled(pilot)
             assert (laid_out, rows.max_scroll_y) == ([], most)
-            assert rows.vertical_scrollbar.window_virtual_size == count
 
 
 async def test_the_cursor_is_still_in_sight_when_there_is_less_room() -> None:
@@ -234,16 +233,3 @@ async def test_lines_keep_their_number_and_clean_their_text() -> None:
         lines.show_lines([[("[/x]", "bad")]])
         await settled(pilot)
         assert seen(lines)[:2] == ["[/x]", ""]
-
-
-async def test_a_scroll_bar_covers_nothing_and_stands_where_the_rows_do() -> None:
-    rows = Numbers()
-    rows.words = dict.fromkeys(range(50), "wide " * 20)
-    async with shelf(rows, range(3)) as (_, pilot):
-        rows.show_keys(range(50))
-        rows.scroll_to(y=41, animate=False, force=True)
-        await settled(pilot)
-        assert rows.show_vertical_scrollbar
-        assert rows.vertical_scrollbar.position == rows.scroll_y == 41
-        assert len(seen(rows)[0].rstrip()) == rows.size.width - 1
-        assert seen(rows)[0].rstrip().endswith("…")

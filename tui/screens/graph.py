@@ -38,8 +38,7 @@ class GraphScreen(ModalScreen[None], Steady[None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,g,q", "dismiss", "close", show=False)]
     CSS = """
     GraphScreen > #graph-story { height: 2; padding: 0 1; text-style: bold; }
-    GraphScreen > #graph { height: 1fr; padding: 0 1; border-top: solid $primary; border-title-color: $primary;
-                            overflow-y: scroll; }
+    GraphScreen > #graph { height: 1fr; padding: 0 1; border-top: solid $primary; border-title-color: $primary; }
     GraphScreen > #graph-detail { height: 3; padding: 0 1; border-top: solid $panel; color: $text-muted; }
     GraphScreen > KeyBar { height: 1; padding: 0 1; }
     """
@@ -119,7 +118,7 @@ class Boxes(Rows):
         roles = {pid: process.role for pid, process in state.processes.items() if process.role}
         sessions = state.database.sessions if state.database else ()
         blocked = tuple(session for session in sessions if session.blockers)
-        room = self.scrollable_content_region.size  # `size` counts the scrollbar's column
+        room = Size(self.text_width, self.size.height)
         verdict = culprit_verdict(state)
         hang = f"{verdict.certainty.capitalize()}: {clean(verdict.title)}" if verdict else ""
         shown = (state.graph, _timeless(sessions) if blocked else (), roles, hang, room)

@@ -45,7 +45,6 @@ class Charts(Drawn[Chart]):
     """As many charts as there is room for; two lines each where there is plenty."""
 
     BORDER_TITLE = "Charts"
-    DEFAULT_CSS = "Charts { overflow-y: hidden; }"  # there are as many as fit
     HELP = "What came in the last seconds: speed, CPU by process, memory, rows; the value now and the greatest one."
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:

@@ -14,7 +14,9 @@ Row = TypeVar("Row")
 
 
 class Drawn(Rows, Generic[Row]):
-    """A row for each value; there is no cursor. `draw` says what one looks like."""
+    """A row for each value; there is no cursor, and always room for all. `draw` says what one looks like."""
+
+    BAR = False
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes, cursor=False)

@@ -27,7 +27,7 @@ class KeysFooter(Drawn[tuple[Action, ...]], can_focus=False):
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"rows--cap"}
     DEFAULT_CSS = """
-    KeysFooter { height: 1; dock: bottom; overflow-y: hidden; }
+    KeysFooter { height: 1; dock: bottom; }
     KeysFooter > .rows--cap { color: $primary; text-style: bold reverse; }
     """
 

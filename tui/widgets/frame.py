@@ -47,7 +47,7 @@ class Title(Drawn[Line], can_focus=False):
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"rows--line", "rows--focused", "rows--current"}
     DEFAULT_CSS = """
-    Title { height: 1; overflow-y: hidden; }
+    Title { height: 1; }
     Title > .rows--line { color: $text-muted; }
     Title > .rows--focused { color: $primary; text-style: bold; }
     Title > .rows--current { color: $primary; text-style: bold reverse; }

@@ -26,6 +26,7 @@ class Hint(NamedTuple):
 class KeyBar(Lines, can_focus=False):
     """One line of hints."""
 
+    BAR = False
     DEFAULT_CSS = "KeyBar { height: 1; }"
 
     def __init__(self, hints: Sequence[Hint], *, id: str | None = None) -> None:

@@ -25,7 +25,6 @@ class Phases(Drawn[PhaseWords | list[Part]]):
     """A row for each phase; of a tree that is followed, lines that sum it up."""
 
     BORDER_TITLE = "Phases"
-    DEFAULT_CSS = "Phases { overflow-y: hidden; }"  # every layout has room for all of them
     HELP = (
         "How far each phase of the run is, how fast, and how long it still takes. At a hang: the phase that is stuck,"
         " and those that only wait for it. Of a tree that is followed, what there is in all."

@@ -17,12 +17,11 @@ from textual.binding import Binding, BindingType
 from textual.cache import LRUCache
 from textual.geometry import Region, Size
 from textual.message import Message
-from textual.reactive import Reactive
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from ..drawing.lines import wrapped
 from ..text import clean
+from .barred import BarredView
 
 Key = Hashable
 Part = tuple[str, str]  # a text, and the name of its tone ("" for the usual one)
@@ -31,17 +30,13 @@ Part = tuple[str, str]  # a text, and the name of its tone ("" for the usual one
 TONES = ("dim", "bold", "bad", "good", "warn", "accent", "mark")
 
 
-class Rows(ScrollView, can_focus=True):
+class Rows(BarredView, can_focus=True):
     """Rows by key. `show_keys` says which there are, `touch` which of them changed, `parts` what one looks like.
 
     Above the rows stand `HEAD` lines that do not scroll, below them as many as `show_foot` was told.
     """
 
     HEAD: ClassVar[int] = 0
-
-    # Textual lays out the whole screen whenever this changes; but nothing moves here: the column of the scroll bar is
-    # always kept, empty while there is nothing to scroll.
-    virtual_size = Reactive(Size(0, 0), repaint=False)
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"rows--cursor", *(f"rows--{tone}" for tone in TONES)}
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -54,11 +49,7 @@ class Rows(ScrollView, can_focus=True):
         Binding("enter", "choose", "open what the row leads to", show=False, id="rows.choose"),
     ]
     DEFAULT_CSS = """
-    Rows {
-        height: 1fr; overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1;
-        scrollbar-background: $background 0%; scrollbar-background-hover: $background 0%;
-        scrollbar-background-active: $background 0%;
-    }
+    Rows { height: 1fr; }
     Rows > .rows--cursor { background: $surface-lighten-2; }
     Rows:ansi > .rows--cursor { text-style: underline; }
     Rows:focus > .rows--cursor {
@@ -220,7 +211,9 @@ class Rows(ScrollView, can_focus=True):
         return known
 
     def render_line(self, y: int) -> Strip:
-        width = self.text_width
+        return self.with_bar(self._line(y, self.text_width), y)
+
+    def _line(self, y: int, width: int) -> Strip:
         if y < self.HEAD:
             return self._draw_parts(self.head(y, width), width)
         if self._foot and y >= self.size.height - self._foot:
@@ -267,11 +260,6 @@ class Rows(ScrollView, can_focus=True):
         self._strips.clear()
         self._tones.clear()
 
-    def watch_virtual_size(self, size: Size) -> None:
-        if self.show_vertical_scrollbar:
-            self.vertical_scrollbar.window_virtual_size = size.height
-        self.scroll_y = self.validate_scroll_y(self.scroll_y)
-
     def on_resize(self, event: events.Resize) -> None:
         self.touch_all()
         self.virtual_size = self._extent(self.text_width)
@@ -279,11 +267,6 @@ class Rows(ScrollView, can_focus=True):
             self._reveal(self._place[self.cursor])
 
     # places
-
-    @property
-    def text_width(self) -> int:
-        """How many cells a row has; `size` counts those of the scroll bar as well."""
-        return self.size.width - self.scrollbar_size_vertical
 
     @property
     def _room(self) -> int:
@@ -339,8 +322,8 @@ class Rows(ScrollView, can_focus=True):
             self.post_message(self.Chosen(self, self.cursor))
 
     def on_click(self, event: events.Click) -> None:
-        place = event.get_content_offset(self)
-        if place is None or not self._has_cursor or not self.HEAD <= place.y < self.HEAD + self._room:
+        place, rows = event.get_content_offset(self), Region(0, self.HEAD, self.text_width, self._room)
+        if place is None or not self._has_cursor or not rows.contains_point(place):
             return
         number = place.y - self.HEAD + self.scroll_offset.y
         if number < len(self.keys):

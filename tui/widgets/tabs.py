@@ -35,7 +35,7 @@ class Tabs(Drawn[tuple[Tab, ...]], can_focus=False):
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"rows--current"}
     DEFAULT_CSS = """
-    Tabs { height: 1; display: none; overflow-y: hidden; }
+    Tabs { height: 1; display: none; }
     Tabs > .rows--current { color: $primary; text-style: bold reverse; }
     """
 

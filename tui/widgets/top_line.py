@@ -41,7 +41,7 @@ class TopLine(Drawn[tuple[Line, Line]], can_focus=False):
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"rows--block-{tone}" for tone in ("bad", "good", "warn", "accent", "dim")}
     DEFAULT_CSS = """
-    TopLine { height: 2; overflow-y: hidden; }
+    TopLine { height: 2; }
     TopLine > .rows--block-bad { color: $text-error; text-style: bold reverse; }
     TopLine > .rows--block-good { color: $text-success; text-style: bold reverse; }
     TopLine > .rows--block-warn { color: $text-warning; text-style: bold reverse; }

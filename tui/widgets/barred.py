@@ -1,0 +1,112 @@
+"""A view that draws its own scroll bar, in a column that it always keeps.
+
+Textual's own bar is a widget: each one is laid out with the first frame, and its coming and going lays the whole screen
+out anew. This one is part of the lines that are drawn anyhow, and looks and answers as Textual's does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.segment import Segment
+from textual import events
+from textual.color import Color
+from textual.geometry import Size
+from textual.reactive import Reactive
+from textual.scroll_view import ScrollView
+from textual.scrollbar import ScrollBarRender
+from textual.strip import Strip
+
+
+class BarredView(ScrollView):
+    """Of its `size` the last column is the bar's, empty while there is nothing to scroll; without `BAR` it has none."""
+
+    BAR: ClassVar[bool] = True
+    DEFAULT_CSS = "BarredView { overflow: hidden hidden; }"
+
+    # Textual lays out the whole screen, or draws all of the widget, whenever this changes; nothing moves here.
+    virtual_size = Reactive(Size(0, 0), repaint=False)
+    _under_mouse = False
+    # Where the bar was taken hold of: the line of the screen, and how far the view was scrolled.
+    _grabbed: tuple[int, float] | None = None
+    _bar: Sequence[Segment] = ()
+    _bar_is: tuple[Size, int, int, Color] | None = None
+
+    @property
+    def text_width(self) -> int:
+        """How many cells there are beside the bar."""
+        return self.size.width - self.BAR
+
+    @property
+    def allow_vertical_scroll(self) -> bool:
+        return self.max_scroll_y > 0
+
+    def watch_virtual_size(self, size: Size) -> None:
+        self.scroll_y = self.validate_scroll_y(self.scroll_y)
+
+    # drawing
+
+    def with_bar(self, strip: Strip, y: int) -> Strip:
+        """A line of `text_width` cells, with its piece of the bar."""
+        if not self.BAR:
+            return strip
+        bar = self._bar_now()
+        return Strip([*strip, bar[y]], strip.cell_length + 1) if y < len(bar) else strip
+
+    def _bar_now(self) -> Sequence[Segment]:
+        styles, height, all_lines = self.styles, self.size.height, self.virtual_size.height
+        color = styles.scrollbar_color_hover if self._under_mouse else styles.scrollbar_color
+        color = styles.scrollbar_color_active if self._grabbed else color
+        eighths = int(8 * self.scroll_y)  # finer than that no bar is drawn
+        if self._bar_is != (self.size, all_lines, eighths, color):
+            self._bar_is = self.size, all_lines, eighths, color
+            _, back = self.background_colors
+            self._bar = ScrollBarRender.render_bar(
+                height, all_lines, height if height < all_lines else 0, eighths / 8,
+                back_color=back.rich_color, bar_color=(back + color).rich_color,
+            ).segments  # fmt: skip
+        return self._bar
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._bar_is = None
+
+    # the mouse; Textual calls the actions by what its renderer notes at each piece of the bar
+
+    def action_scroll_up(self) -> None:
+        self.scroll_page_up(animate=False)
+
+    def action_scroll_down(self) -> None:
+        self.scroll_page_down(animate=False)
+
+    def action_grab(self) -> None:
+        self.capture_mouse()
+
+    def on_mouse_capture(self, event: events.MouseCapture) -> None:
+        self._grabbed = event.mouse_position.y, self.scroll_y
+        self.refresh()
+
+    def on_mouse_release(self) -> None:
+        self._grabbed = None
+        self.refresh()
+
+    def on_mouse_up(self) -> None:
+        if self._grabbed:
+            self.release_mouse()
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        if self._grabbed:
+            line, scrolled = self._grabbed
+            by = (event.screen_y - line) * self.virtual_size.height / max(1, self.size.height)
+            self.scroll_to(y=scrolled + by, animate=False)
+        else:
+            self._touch_bar(under_mouse="@mouse.down" in event.style.meta)
+
+    def on_leave(self) -> None:
+        self._touch_bar(under_mouse=False)
+
+    def _touch_bar(self, *, under_mouse: bool) -> None:
+        if under_mouse != self._under_mouse:
+            self._under_mouse = under_mouse
+            self.refresh()
