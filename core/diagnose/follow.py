@@ -33,7 +33,7 @@ SAVED_S = 0.2
 # Of how many living processes the stacks are read: the root, and those that it waits for, come first.
 MAX_STACKS = 24
 # The same of looks of which no verdict is wanted: they are only to be shown.
-SHOW_PACE, SHOW_SAVED_S = 0.02, 0.02
+SHOW_PACE, SHOW_SAVED_S = 0.01, 0.02
 # How long py-spy may take over one process, and over all of one look, while others wait to be looked at.
 DUMP_S, DUMPS_S = 2.0, 3.0
 # Unproven verdicts come from thorough looks this far apart, at least: where two agreed that nothing hangs and no
@@ -231,8 +231,7 @@ class Follower:
             return
         with self._for_show:
             if self._to_show is None:
-                options = msgspec.structs.replace(self._options, dsn="")
-                self._to_show = Investigation(root, options, known=self._eyes.known)
+                self._to_show = Investigation(root, self._options, known=self._eyes.known, to_judge=False)
             elif self._to_show.age_s >= MOTION_GAP_S:
                 finding = self._to_show.finish(
                     inspector=self._inspector, result_pending=result_pending, only=_worth_reading

@@ -77,12 +77,13 @@ class Investigation:
         options: Options = Options(),  # noqa: B008  (frozen)
         *,
         known: Iterable[tree.Known] = (),
+        to_judge: bool = True,
     ) -> None:
-        """The first half."""
-        self._options = options
+        """The first half. Without `to_judge` there will be no verdicts, and what only they need is left out."""
+        self._options, self._to_judge = options, to_judge
         self._started_s = time.monotonic()
         self._first = tree.take(root, known=known)
-        self._survey = Survey(self._first, dsn=options.dsn)
+        self._survey = Survey(self._first, dsn=options.dsn if to_judge else "", backends_too=to_judge)
         self._seen = [frozenset(process.pid for process in self._first.processes)]
 
     @property
@@ -128,7 +129,7 @@ class Investigation:
         case = msgspec.structs.replace(case, surroundings=self._survey.finish())
         if stacks:
             case = with_stacks(case, inspector or Inspector(), self._options, only=only)
-        verdicts = judge(case) if case.processes else ()
+        verdicts = judge(case) if case.processes and self._to_judge else ()
         return Finding(case=case, verdicts=verdicts, taken_s=time.monotonic() - self._started_s)
 
 

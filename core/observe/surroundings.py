@@ -69,12 +69,13 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
 class Survey:
     """The surroundings of a tree, from its first look to `finish`."""
 
-    def __init__(self, first: TreeSnapshot, *, dsn: str = "") -> None:
-        """`first` has the waits. With `dsn` the database is asked too; the DSN may hold a password."""
+    def __init__(self, first: TreeSnapshot, *, dsn: str = "", backends_too: bool = True) -> None:
+        """`first` has the waits. With `dsn` the database is asked too; the DSN may hold a password. `backends_too`:
+        its processes are looked at, and who else is served by them."""
         self._first = first
         self._connections = peers.connections(first)
         self._servers = servers.Watch(servers.clients(first, self._connections))
-        self._backends = backends.Watch(first, self._connections)
+        self._backends = backends.Watch(first, self._connections) if backends_too else None
         self._activity = activity.Watch(dsn, first) if dsn else None
         outside = set(first.titles) | {pid for each in self._connections for pid in each.peer_pids}
         self._early = proc.snapshot(outside - {process.pid for process in first.processes} - {0})
@@ -86,7 +87,7 @@ class Survey:
         patience_s = 0.0 if asked and not asked.unknown else backends.PATIENCE_S
         return Surroundings(
             connections=self._connections,
-            backends=self._backends.finish(patience_s),
+            backends=self._backends.finish(patience_s) if self._backends else (),
             activity=asked,
             file_locks=locks.file_locks(self._first),
             strangers={stranger.pid: stranger for stranger in self._strangers()},

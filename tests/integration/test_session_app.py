@@ -83,7 +83,7 @@ class Story(Run):
     """The classic hang: at its hold everything is asked that can be, then it is fixed by release."""
 
     def __init__(self, folder: Path, dsn: str) -> None:
-        super().__init__(folder, dsn, parallelism="on", cvs=200)
+        super().__init__(folder, dsn, parallelism="on", cvs=600)
         self.at_hold = RunState()
         self.signalled: list[ev.Signalled] = []
         self.priced: ev.FixPlanned | None = None

@@ -25,9 +25,9 @@ class Numbers(Rows):
         self.drawn.append(key)
         return [(f"{key} ", "bold"), (self.words.get(key, ""), "")]
 
-    def render_line(self, y: int) -> Strip:
+    def line_at(self, y: int, width: int) -> Strip:
         self.sent.append(y)
-        return super().render_line(y)
+        return super().line_at(y, width)
 
     def empty(self) -> str:
         return "nothing yet"

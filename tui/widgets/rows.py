@@ -210,10 +210,7 @@ class Rows(BarredView, can_focus=True):
             self._tones[name, on_cursor] = known
         return known
 
-    def render_line(self, y: int) -> Strip:
-        return self.with_bar(self._line(y, self.text_width), y)
-
-    def _line(self, y: int, width: int) -> Strip:
+    def line_at(self, y: int, width: int) -> Strip:
         if y < self.HEAD:
             return self._draw_parts(self.head(y, width), width)
         if self._foot and y >= self.size.height - self._foot:
