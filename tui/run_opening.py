@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 OnHang = Literal["end", "fix", "hold"]
 
 # What libpq and the table's rules take without a doubt; anything else is looked at by them.
+_PAIR = r"(?:(?:host|user)=(?:[\w./-]|%2F)+|port=\d{1,5})"
 PLAIN_DSN = re.compile(
-    r"(?:postgres(?:ql)?://(?:[\w.~-]+(?::[\w.~-]*)?@)?[\w.-]*(?::\d{1,5})?(?:/[\w-]*)?(?:\?host=(?:[\w./-]|%2F)+)?"
+    rf"(?:postgres(?:ql)?://(?:[\w.~-]+(?::[\w.~-]*)?@)?[\w.-]*(?::\d{{1,5}})?(?:/[\w-]*)?(?:\?{_PAIR}(?:&{_PAIR})*)?"
     r"|(?:(?:host|port|dbname|user|password)=[\w./-]+ ?)+)?",
     re.ASCII,
 )

@@ -73,8 +73,10 @@ def test_what_is_wrong_is_refused_before_the_screen(flags: dict[str, str]) -> No
 
 
 @pytest.mark.parametrize(
-    "text", ["postgresql://postgres@/app?host=/run/db", "postgresql://me:secret@db.example.com:5432/cvs", "dbname=cvs"]
-)
+    "text",
+    ["postgresql://postgres@/app?host=%2Frun%2Fdb&port=5432", "postgresql://me:secret@db.example.com:5432/cvs",
+     "host=/run/db dbname=cvs"],
+)  # fmt: skip
 def test_the_first_frame_waits_for_no_driver_where_the_dsn_is_plain(text: str) -> None:
     code = "import sys; from cvdebug.tui.run_opening import RunOpening, Wish"
     code += "; RunOpening(Wish(flags={'dsn': sys.argv[1]})); print('psycopg' in sys.modules)"
