@@ -242,4 +242,4 @@ class CvdebugApp(App[int]):
         return finished.exit_code if finished else ExitCode.INTERRUPTED
 
     def _bridge(self, opening: Opening) -> Bridge:
-        return Bridge(opening.open, self.post_message)
+        return Bridge(opening.open, self.post_message, may_wait=opening.kind == "recording")

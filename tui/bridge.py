@@ -43,14 +43,16 @@ class Ended(Message):
 class Bridge:
     """One source of events, from its opening to its end. All but the queueing happens in the thread that calls."""
 
-    def __init__(self, open_: Open, post: Callable[[Message], object]) -> None:
-        """`open_` is called in the bridge's thread: it may take its time. `post` must be safe to call from there."""
+    def __init__(self, open_: Open, post: Callable[[Message], object], *, may_wait: bool = False) -> None:
+        """`open_` is called in the bridge's thread: it may take its time. `post` must be safe to call from there. A
+        source that `may_wait` is held up while too much of it waits here; what watches something must go on.
+        """
         self.state = RunState()
         self.history = History()
         self.log = LogBook()
         self.recording = Recording()
         self.over = False
-        self._open = open_
+        self._open, self._may_wait = open_, may_wait
         self._post = post
         self._queue: deque[ev.Event] = deque()
         self._live: Live | None = None
@@ -136,6 +138,6 @@ class Bridge:
         self._post(Ended(self, error))
 
     def _wait_for_room(self) -> None:
-        """A source that is faster than the app, as a recording played at once can be, waits for it."""
-        while self.waiting >= MOST_WAITING and not self._cancelled:
+        """A recording that is played at once is faster than the app."""
+        while self._may_wait and self.waiting >= MOST_WAITING and not self._cancelled:
             time.sleep(ROOM_S)

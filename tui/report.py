@@ -220,6 +220,9 @@ def summary(state: RunState) -> Iterator[Line]:
         yield indented(f"table    {found.table}: {found.rows:,} rows, {found.tokens:,} tokens, {norms}")
     kept = f"{state.vectors_kept:,} kept from before, " if state.vectors_kept else ""
     yield indented(f"vectors  {kept}{state.vectors_computed:,} computed")
+    if state.hung is not None and state.fix_started is not None:
+        hangs = ", ".join(verdict.slug for verdict in state.hung.verdicts.values() if verdict.certainty != "not-hung")
+        yield indented(f"hang     {hangs or 'unnamed'}, fixed by {state.fix_started.strategy}")
     if state.tokenized is not None and state.tokenized.elapsed_s:
         speed = rate(state.tokenized.tokens / state.tokenized.elapsed_s).replace("/s", " tokens/s")
         yield indented(f"tokenize {speed} with TOKENIZERS_PARALLELISM {state.tokenized.parallelism}")

@@ -7,6 +7,7 @@ from cvdebug.core import events as ev
 from cvdebug.core.commands import Cancel, Fix, Propose
 from cvdebug.core.model import Phase, Strategy
 from cvdebug.core.seen import ProcessSeen
+from cvdebug.tui import farewell
 
 from . import events
 from .notes import notes
@@ -184,6 +185,8 @@ async def test_a_hang_that_goes_away_disables_the_decision() -> None:
         await show.feed(*ANSWERS)
         await show.feed(ev.Unstuck())
         assert "It moves again by itself" in show.text
+        assert "enter fix it" not in show.text
+        assert "esc close" in show.text
         await show.press("enter")
         assert fixes(show) == [Propose()]
 
@@ -253,10 +256,12 @@ def fixed() -> list[ev.Event]:
     ]  # fmt: skip
 
 
-async def test_a_fix_ends_with_before_and_after() -> None:
+async def test_a_fix_ends_with_before_and_after(capfd: pytest.CaptureFixture[str]) -> None:
     async with stage(events.hang(), size="narrow") as show:
         await show.feed(*events.stamped(fixed(), at=START + 9, every_s=0.2))
-        assert "✓ fixed by serial, and completed in 1.8 s" in show.text
+        assert "✓ fixed by serial, completed 1.8 s after the fix began" in show.text
+        farewell.say(show.app.bridge.state)
+        assert "hang     rayon-fork-deadlock, fixed by serial" in capfd.readouterr().out
         for words in (
             "100 % (1,013 of 1,013)", "1,013 kept, 0 computed anew", "1,013 rows in cvdebug.chunks",
             "valid (hnsw, cosine)", "2 dead for", "0.998 at 40 (hnsw.ef_search)", "parallelism off",

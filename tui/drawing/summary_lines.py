@@ -23,8 +23,11 @@ def headline(hung: RunState | None, state: RunState) -> Paragraph:
     if end is None:
         return Paragraph("The run goes on.")
     if end.outcome == "completed":
-        how = f"fixed by {state.fix_started.strategy}, and completed" if hung and state.fix_started else "completed"
-        return Paragraph(f"✓ {how} in {seconds(fix_s(state) if hung else end.elapsed_s)}", "good")
+        if hung and state.fix_started:
+            how = f"fixed by {state.fix_started.strategy}, completed {seconds(fix_s(state))} after the fix began"
+        else:
+            how = f"completed in {seconds(end.elapsed_s)}"
+        return Paragraph(f"✓ {how}", "good")
     word = "✗ the fix did not help: " if hung else f"✗ {end.outcome}: "
     return Paragraph(word + sentences(end.what, end.hint), "bad")
 

@@ -210,7 +210,7 @@ def _calm(scene: Scene) -> Iterable[tuple[str, str]]:
         yield from _watched(scene)
     classic = scene.kind == "run" and state.scenario == DEFAULT
     if classic and state.parallelism != "on" and state.start_method == "fork":
-        yield "To see it hang: p turns TOKENIZERS_PARALLELISM on, then r runs it again.", "accent"
+        yield "To see it hang: p turns TOKENIZERS_PARALLELISM on, and Enter runs it again.", "accent"
 
 
 def _watched(scene: Scene) -> Iterator[tuple[str, str]]:

@@ -16,7 +16,7 @@ from ..drawing import fix_lines
 from ..scene import Scene
 from ..text import clean, shortened
 from ..widgets.choices import Choices
-from ..widgets.key_bar import Hint
+from ..widgets.key_bar import Hint, KeyBar
 from ..widgets.prose import Paragraph, Prose
 from ..widgets.rows import Rows
 from .confirm import Asking, ConfirmScreen
@@ -28,6 +28,7 @@ _HINTS = (
     Hint("esc", "leave it as it is", "leave"),
 )
 _HINTS_OF_TREE = tuple(hint for hint in _HINTS if hint.key != "m")
+_HINTS_OF_NOTHING = (Hint("esc", "close", "leave"),)
 
 
 class _Known(NamedTuple):
@@ -79,6 +80,7 @@ class FixScreen(Asking[None]):
             self.dismiss()
             return
         self._take_answers(state)
+        self.query_one(KeyBar).show_hints(self._hints if fix_lines.fixable(state) else _HINTS_OF_NOTHING)
         ways, offers = self.query_one(Choices), fix_lines.offers(state)
         ways.show_rows({strategy: fix_lines.row(state, strategy, self._measuring) for strategy in offers})
         if offers and not self._by_hand:

@@ -62,7 +62,7 @@ def match(case: Case) -> Iterator[Verdict]:
             shown = list(dict.fromkeys((*takers, *holders)))
             yield CARD.verdict(
                 culprits=[case.culprit(tid) for tid in shown],
-                evidence=(*places.described(case, shown), *_held(case, shown)),
+                evidence=(*_held(case, shown), *places.described(case, shown)),  # what tells most comes first
             )
 
 
