@@ -99,7 +99,9 @@ def _left_out(others: Sequence[tuple[str, int]]) -> str:
     most = ", ".join(f"{number:,} x {suffix}" for suffix, number in others[:OTHERS_NAMED])
     number = sum(number for _, number in others)
     files = "1 file is" if number == 1 else f"{number:,} files are"
-    return f"{files} of a kind that is not read, and left out: {most}{', …' if len(others) > OTHERS_NAMED else ''}"
+    more = ", …" if len(others) > OTHERS_NAMED else ""
+    alone = ". A .jsonl is read where --input names it" if any(suffix == ".jsonl" for suffix, _ in others) else ""
+    return f"{files} of a kind that is not read in a folder, and left out: {most}{more}{alone}"
 
 
 def _counted(kinds: Counter[str]) -> str:

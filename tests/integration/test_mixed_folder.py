@@ -96,12 +96,13 @@ def fill(folder: Path) -> dict[str, tuple[bytes, str]]:
 def test_a_mixed_folder_of_200_files(command: Command, database: str, tmp_path: Path) -> None:
     folder = tmp_path / "cvs"
     documents = fill(folder)
-    for name in ("photo.jpg", "old.doc", "older.doc"):
+    for name in ("photo.jpg", "old.doc", "older.doc", "lines.jsonl"):
         (folder / name).write_bytes(b"x")
     result = command.events("run", "--input", str(folder), "--dsn", database)
     assert result.code == 0, result
     (others,) = (log.text for log in result.all(ev.Log) if "left out" in log.text)
-    assert others == "3 files are of a kind that is not read, and left out: 2 x .doc, 1 x .jpg"
+    left_out = "4 files are of a kind that is not read in a folder, and left out: 2 x .doc, 1 x .jsonl, 1 x .jpg"
+    assert others == f"{left_out}. A .jsonl is read where --input names it"
     assert {skipped.file: skipped.number for skipped in result.all(ev.FileSkipped)}.keys() == BAD.keys()
     assert all(skipped.reason for skipped in result.all(ev.FileSkipped))
     counted = result.one(ev.FilesSkipped)
