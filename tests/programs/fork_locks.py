@@ -14,6 +14,7 @@ import logging.handlers
 import multiprocessing
 import os
 import queue
+import shutil
 import sys
 import tempfile
 import threading
@@ -133,8 +134,7 @@ def with_import() -> Callable[[], object]:
 
     in_thread(load)
     held.wait()
-    Path(folder, "slow_module.py").unlink()
-    Path(folder).rmdir()
+    shutil.rmtree(folder)
     return load
 
 
