@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
-from cvdebug.core.observe import proc
+from cvdebug.core.observe import proc, tree
 from cvdebug.core.observe.glance import Glance
 
 from tests.programs import until
@@ -65,3 +65,33 @@ def test_who_is_gone_is_forgotten(steps: subprocess.Popen[str]) -> None:
     steps.wait()
     assert glance.look(pid) == ({}, frozenset())
     assert glance.known == ()
+
+
+def test_who_belongs_to_the_tree_is_asked_anew_only_when_something_was_started(
+    steps: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walks: list[int] = []
+    members = tree.members
+
+    def counted(root: int, known: Iterable[tree.Known] = ()) -> list[int]:
+        walks.append(root)
+        return members(root, known)
+
+    monkeypatch.setattr(tree, "members", counted)
+    newest = b"1"
+    monkeypatch.setattr("cvdebug.core.observe.glance._newest", lambda: newest)
+    glance = Glance()
+    for _ in range(20):
+        assert glance.look(steps.pid)[0].keys() == {steps.pid}
+    assert len(walks) == 1
+    newest = b"2"
+    for _ in range(20):
+        glance.look(steps.pid)
+    assert len(walks) == 2
+    for _ in range(40):  # who was only handed over to the tree is found as well
+        glance.look(steps.pid)
+    assert len(walks) == 3
+    newest = b""  # the kernel does not tell
+    for _ in range(8):
+        glance.look(steps.pid)
+    assert len(walks) == 5
