@@ -6,7 +6,7 @@ from textual import events
 from textual.pilot import Pilot
 from textual.strip import Strip
 
-from .test_rows import Numbers, seen, settled, shelf
+from .test_rows import Framed, Numbers, seen, settled, shelf
 
 # What can be taken hold of in the column of the bar, as Textual's renderer notes it.
 GRAB = {"@mouse.down": "grab"}
@@ -65,6 +65,17 @@ async def test_the_wheel_and_a_press_beside_the_thumb_scroll_and_move_no_cursor(
         await wheel(pilot, rows, events.MouseScrollUp)
         assert rows.scroll_offset.y == 0
         assert (rows.cursor, app.said) == (0, [("moved", 0, False)])
+
+
+async def test_a_press_beside_the_thumb_leaves_no_row_out() -> None:
+    rows = Framed()
+    async with shelf(rows, range(50)) as (_, pilot):
+        rows.show_foot(1)
+        await settled(pilot)
+        assert seen(rows)[1:-1] == [str(number) for number in range(7)]
+        await pilot.click(rows, offset=(rows.size.width, 8))
+        await settled(pilot)
+        assert seen(rows)[1:-1] == [str(number) for number in range(7, 14)]
 
 
 async def test_the_thumb_can_be_dragged() -> None:

@@ -224,6 +224,22 @@ async def test_the_cursor_is_still_in_sight_when_there_is_less_room() -> None:
         assert "8" in seen(rows)
 
 
+async def test_rows_that_had_less_room_for_a_while_stand_where_they_stood() -> None:
+    rows = Numbers()
+    async with shelf(rows, range(50)) as (_, pilot):
+        rows.put_cursor(8)
+        for height, top in ((3, 7), (2, 8), (10, 0), (5, 5)):  # one line is the border's
+            rows.styles.height = height
+            await settled(pilot)
+            await pilot.pause()
+            assert seen(rows)[0] == str(top)
+        rows.scroll_to(y=6, animate=False, force=True)
+        rows.styles.height = 10
+        await settled(pilot)
+        await pilot.pause()
+        assert seen(rows)[0] == "6"
+
+
 async def test_lines_keep_their_number_and_clean_their_text() -> None:
     lines = Lines()
     async with shelf(lines) as (_, pilot):

@@ -99,11 +99,16 @@ class BarredView(ScrollView):
 
     # the mouse; Textual calls the actions by what its renderer notes at each piece of the bar
 
+    @property
+    def page(self) -> int:
+        """How many lines are scrolled by a press beside the thumb."""
+        return self.size.height
+
     def action_scroll_up(self) -> None:
-        self.scroll_page_up(animate=False)
+        self.scroll_to(y=self.scroll_y - self.page, animate=False)
 
     def action_scroll_down(self) -> None:
-        self.scroll_page_down(animate=False)
+        self.scroll_to(y=self.scroll_y + self.page, animate=False)
 
     def action_grab(self) -> None:
         self.capture_mouse()

@@ -94,6 +94,7 @@ class Rows(BarredView, can_focus=True):
         self._has_cursor = cursor
         self._place: Mapping[Key, int] = {}
         self._foot = 0
+        self._shifted = 0, 0  # the top row as somebody left it, and where the last resize put it
         self._strips: LRUCache[tuple[Key, bool], Strip] = LRUCache(512)
         self._tones: dict[tuple[str, bool], Style] = {}
 
@@ -261,9 +262,17 @@ class Rows(BarredView, can_focus=True):
         self.touch_all()
         self.virtual_size = self._extent(self.text_width)
         if self._has_cursor and self.cursor in self._place:
+            before, after = self._shifted
+            top = before if after == self.scroll_offset.y else self.scroll_offset.y
+            self.scroll_to(y=top, animate=False, force=True)
             self._reveal(self._place[self.cursor])
+            self._shifted = top, self.scroll_offset.y
 
     # places
+
+    @property
+    def page(self) -> int:
+        return max(1, self._room)
 
     @property
     def _room(self) -> int:
